@@ -1,0 +1,312 @@
+"""The machine as its users see it: constructed, looked at, reset, closed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+
+from septum import _errors, _hooks
+from septum._driver import Driver, RunResult
+from septum._hooks import Hooks
+from septum._mode import BUSY, CLOSED, DONE, EQUIPPED, FAILED, FRESH, OBSERVED
+from septum._pace import NO_PACE
+from septum._plan import find_plan
+from septum._queue import NO_MAILBOX, Priority
+from septum._registry import StateRegistry
+from septum._states import StateSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from septum._clock import Clock
+    from septum._facts import VisitStarted
+    from septum._graph import Graph
+    from septum._queue import OverflowPolicy
+    from septum._transitions import Target
+
+__all__ = ["RunResult", "StateMachine"]
+
+T = TypeVar("T")
+
+_DEFAULT_LIMIT: Final = 1000
+_APP_LOGGER = logging.getLogger("septum.app")
+
+
+class _EnterTimes(Hooks):
+    """Remembers when each state was entered last."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+
+    def visit_started(self, fact: VisitStarted, /) -> None:
+        self.times[fact.state] = fact.wall / 1e9
+
+
+class StateMachine(Driver[T]):
+    """A machine that walks from state to state; constructing it checks its definition.
+
+    Args:
+        initial_state: A state, a `StateRef` or a full name.
+        max_queue_size: Most messages that wait; 0 for any number.
+        queue_overflow_policy: "block", "fail", "drop_newest" or "drop_oldest"; see `send_message`.
+        error_state: Where the machine goes when a handler raises and `on_error_fn` does not decide.
+        filter_fn: Called as `filter_fn(ctx, message)` before queueing; true keeps the message out. Not asked for falsy messages.
+        trap_fn: Called as `trap_fn(ctx)` when `on_state` answers None or `Unhandled`.
+        on_error_fn: Called as `on_error_fn(ctx, exception)`, may be async; an answer other than None or False is taken as the transition.
+        common_data: What handlers see as `ctx.common`; None for a fresh dict.
+        hooks: Told what this machine does, besides those of `septum.hooks.install`.
+        clock: Where time comes from; None for the system's.
+        name: What telemetry and errors call it: names the definition, not the instance. None: the initial state's name.
+        machine_id: Names the instance; None for a UUID, made when first asked for.
+        strict: Warnings about the definition are errors.
+
+    Raises:
+        DefinitionError: The states do not make a machine; its `findings` say why.
+        ValueError: An unknown overflow policy.
+        TypeError: Something else than a hook among the hooks.
+    """
+
+    __slots__ = ()
+
+    MessagePriorities = Priority
+
+    def __init__(
+        self,
+        initial_state: Target,
+        max_queue_size: int = _DEFAULT_LIMIT,
+        queue_overflow_policy: OverflowPolicy = "block",
+        error_state: Target | None = None,
+        filter_fn: Callable[..., Any] | None = None,
+        trap_fn: Callable[..., Any] | None = None,
+        on_error_fn: Callable[..., Any] | None = None,
+        common_data: T | None = None,
+        *,
+        hooks: Sequence[Hooks] = (),
+        clock: Clock | None = None,
+        name: str | None = None,
+        machine_id: str | None = None,
+        strict: bool = False,
+    ) -> None:
+        plan: Any
+        self._aside = None
+        if (
+            error_state is None
+            and filter_fn is None
+            and trap_fn is None
+            and on_error_fn is None
+            and clock is None
+            and name is None
+            and max_queue_size == _DEFAULT_LIMIT
+            and queue_overflow_policy == "block"
+            and machine_id is None
+            and not hooks
+            and not strict
+            and type(initial_state) is StateSpec
+            and initial_state.plan is not None
+        ):
+            # A definition without options, not the first time.
+            plan = initial_state.plan
+            self._mode = plan.mode
+        else:
+            plan = find_plan(
+                initial_state, error_state, max_queue_size, queue_overflow_policy, filter_fn, trap_fn, on_error_fn, clock, name, strict
+            )
+            self._mode = plan.mode
+            if hooks or machine_id is not None or _hooks.installed:
+                self._equip(hooks, machine_id)
+        self._plan = plan
+        self._node = plan.initial
+        self.common = {} if common_data is None else common_data  # type: ignore[assignment]  # a machine without data has a dict
+        self._mailbox = NO_MAILBOX
+        self._pace = NO_PACE
+        self.msg = self._deadline = None
+        self._visits = 0
+
+    def _equip(self, hooks: Sequence[Hooks], machine_id: str | None) -> None:
+        """Take in what few machines have."""
+        aside = self._side()
+        aside.machine_id = machine_id
+        for hook in (*hooks, *_hooks.installed):
+            _hooks.check_hook(hook)
+            if not any(other is hook for other in aside.hooks):
+                aside.hooks = (*aside.hooks, hook)
+                self._mode |= EQUIPPED
+
+    async def reset(self) -> None:
+        """Go back to the start: an empty mailbox and stack, no retry counts; `common` and the counts of `stats()` stay.
+
+        No `on_leave` runs; pending messages are dropped ("closed"). It also brings a complete or closed machine back.
+
+        Raises:
+            AlreadyRunning, WrongThread: Nothing was touched.
+            Exception: As `initialize`.
+        """
+        if not self._mode & BUSY:
+            # What ended may begin again.
+            self._mode &= ~(DONE | CLOSED)
+        self._claim("reset()")
+        try:
+            self._drop_pending()
+            self._end_run("reset", None)
+            self.msg = self._deadline = None
+            if not self._mode & FRESH or self._visits:
+                aside = self._side()
+                aside.stack.clear()
+                aside.retries.clear()
+                aside.pending = None
+                if self._visits:
+                    aside.entries += 1
+                aside.before = self._visits
+            self._mode = self._plan.mode | BUSY | self._mode & OBSERVED
+            await self._start()
+            self._hold_mail()
+        finally:
+            self._release()
+
+    async def __aenter__(self) -> Self:
+        """Initialize; the machine is stopped and closed at the end of the block."""
+        await self.initialize()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close, telling how the block ended."""
+        if error is None:
+            await self._close("stopped", None)
+        elif isinstance(error, asyncio.CancelledError):
+            await self._close("cancelled", error)
+        else:
+            await self._close("failed", error)
+
+    async def close(self) -> None:
+        """Stop whatever runs, end the run and drop what waits; only `reset()` opens the machine again. A second call does nothing."""
+        await self._close("stopped", None)
+
+    async def _close(self, outcome: str, error: BaseException | None) -> None:
+        if self._mode & BUSY:
+            self.stop()
+            aside = self._side()
+            if aside.released is None or aside.released.done():
+                aside.released = asyncio.get_running_loop().create_future()
+            await asyncio.shield(aside.released)
+        if self._mode & CLOSED:
+            return
+        self._drop_pending()
+        if not self._mode & DONE:
+            self._end_run(outcome, error)
+        self._mode |= CLOSED
+        self._hold_mail()
+
+    def log(self, message: str) -> None:
+        """Log *message* at INFO on the stdlib logger `septum.app`, with machine, run, state and visit as fields of the record."""
+        if _APP_LOGGER.isEnabledFor(logging.INFO):
+            aside, watch = self._aside, self._watch
+            _APP_LOGGER.info(
+                "%s",
+                message,
+                extra={
+                    "septum_machine": self._plan.name,
+                    "septum_machine_id": self.machine_id,
+                    "septum_run_id": watch.origin[2] if watch is not None else None,
+                    "septum_state": self._node.name,
+                    "septum_visit": self._visits - (aside.before if aside is not None else 0),
+                },
+                stacklevel=2,
+            )
+
+    def now(self) -> float:
+        """Return seconds of the machine's clock, which a recording keeps; only differences mean anything."""
+        return self._plan.now()
+
+    @property
+    def context(self) -> Self:
+        """What handlers get as `ctx`: the machine itself."""
+        return self
+
+    @property
+    def graph(self) -> Graph:
+        """The definition, with everything reachable from the initial and the error state."""
+        return self._plan.graph
+
+    @property
+    def current_state(self) -> StateSpec | None:
+        """The state that the machine is in; None before it entered the first."""
+        return None if self._mode & FRESH else self._node.spec
+
+    @property
+    def state_stack(self) -> list[StateSpec]:
+        """The states that `Pop` returns to, the last one on top; a copy."""
+        return [] if self._aside is None else [node.spec for node in self._aside.stack]
+
+    @property
+    def queue_depth(self) -> int:
+        """How many messages wait."""
+        return len(self._mailbox)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the machine has reached its end."""
+        return bool(self._mode & DONE)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it can do nothing more without `reset()`: it is complete, closed, or an exception came out of its last call."""
+        return bool(self._mode & (DONE | CLOSED | FAILED))
+
+    @property
+    def initial_state(self) -> StateSpec:
+        """Where the machine begins."""
+        return self._plan.initial.spec
+
+    @property
+    def error_state(self) -> StateSpec | None:
+        """Where it goes with an exception that nothing else handles."""
+        return None if self._plan.error is None else self._plan.error.spec
+
+    @property
+    def max_queue_size(self) -> int:
+        """Most messages that wait, as given."""
+        return self._plan.limit
+
+    @property
+    def queue_overflow_policy(self) -> OverflowPolicy:
+        """What happens to a message that finds no room, as given."""
+        return self._plan.policy
+
+    @property
+    def retry_counters(self) -> dict[str, int]:
+        """Retry counts above zero by full name of the state; a copy."""
+        return {} if self._aside is None else dict(self._aside.retries)
+
+    @property
+    def registry(self) -> StateRegistry:
+        """The old way to ask about definitions."""
+        return StateRegistry()
+
+    @property
+    def state_enter_times(self) -> dict[str, float]:
+        """When each state was last entered, in seconds since the Unix epoch, by full name.
+
+        Recorded from the first time that it is asked for; asking makes the machine an observed one.
+        """
+        aside = self._side()
+        for hook in aside.hooks:
+            if isinstance(hook, _EnterTimes):
+                return dict(hook.times)
+        times = _EnterTimes()
+        self.attach(times)
+        return dict(times.times)
+
+    def __repr__(self) -> str:
+        where = "not started" if self._mode & FRESH else f"in {self._node.name}"
+        ending = ", complete" if self._mode & DONE else ", closed" if self._mode & CLOSED else ""
+        return f"<StateMachine {self._plan.name} {where}{ending}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickling and copying: a live machine holds a thread, an event loop and hooks.
+
+        Raises:
+            NotCopyable: Always; says what to do instead.
+        """
+        raise _errors.not_copyable(self._plan.name)
