@@ -1,0 +1,102 @@
+"""Who is measured: each subject's name, the file that drives it, and how its process is set up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.bench.metrics import Bench
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One kind of worker process.
+
+    Attributes:
+        file: The module here whose `bench(variant)` says what can be measured.
+        about: One line for the help.
+        package: The distribution that must be installed.
+        only: The metrics it is there for; none for all that it has.
+        weighed: Whether its idle machines are weighed; those of a variant weigh the same.
+    """
+
+    file: str
+    about: str
+    variant: str = ""
+    package: str | None = None
+    only: tuple[str, ...] = ()
+    weighed: bool = False
+
+    def bench(self) -> Bench:
+        """Import the subject and return what can be measured of it."""
+        found: Bench = import_module(f"tests.bench.{self.file}").bench(self.variant)
+        return found
+
+    def version(self) -> str | None:
+        """Return the version of its distribution; None if that is not installed, "" if it needs none."""
+        if self.package is None:
+            return ""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return None
+
+
+_ENGINE = ("tick", "run", "message", "burst", "create")
+_UPSTREAM = ("tick", "run", "message", "burst", "burst-poll", "create", "tick-timed")
+_HOOKS = ("tick", "run", "message", "create")
+
+SUBJECTS: dict[str, Subject] = {
+    "floor": Subject(file="floor", about="the least code that runs the same handlers through the same calls", weighed=True),
+    "septum": Subject(file="septum_subject", about="this engine, logging at its defaults, no hook", package="septum", weighed=True),
+    "septum-unhooked": Subject(
+        file="septum_subject",
+        variant="unhooked",
+        about="the same with the hook code taken out (unhooked.py)",
+        package="septum",
+        only=_HOOKS,
+    ),
+    "septum-hook-nothing": Subject(
+        file="septum_subject", variant="hook-nothing", about="one hook that overrides nothing", package="septum", only=_ENGINE
+    ),
+    "septum-hook-transitions": Subject(
+        file="septum_subject", variant="hook-transitions", about="one hook that overrides transition_taken", package="septum", only=_ENGINE
+    ),
+    "septum-10": Subject(
+        file="septum_subject",
+        variant="forgotten",
+        about="10 states registered, as ever, in a process that holds 990 more",
+        package="septum",
+        only=("create",),
+    ),
+    "septum-1000": Subject(
+        file="septum_subject", variant="states", about="1,000 states registered instead of 10", package="septum", only=("create",)
+    ),
+    "upstream": Subject(
+        file="upstream", about="mycorrhizal 0.2.2 as it is, its prints going nowhere", package="mycorrhizal", only=_UPSTREAM
+    ),
+    "upstream-quiet": Subject(
+        file="upstream", variant="quiet", about="the same with its prints patched out", package="mycorrhizal", only=_UPSTREAM, weighed=True
+    ),
+    "upstream-1000": Subject(
+        file="upstream", variant="states", about="1,000 states registered instead of 10", package="mycorrhizal", only=("create",)
+    ),
+    "transitions": Subject(file="transitions_subject", about="Machine, plain functions", package="transitions", weighed=True),
+    "transitions-async": Subject(file="transitions_subject", variant="async", about="AsyncMachine", package="transitions", weighed=True),
+    "python-statemachine": Subject(
+        file="python_statemachine", about="StateMachine, plain functions", package="python-statemachine", weighed=True
+    ),
+    "python-statemachine-async": Subject(
+        file="python_statemachine", variant="async", about="StateMachine, coroutines", package="python-statemachine", weighed=True
+    ),
+    "automat": Subject(
+        file="automat_subject", about="TypeMachineBuilder, plain functions: it has no others", package="automat", weighed=True
+    ),
+    "xstate-statemachine": Subject(file="xstate", about="SyncInterpreter, plain functions", package="xstate-statemachine", weighed=True),
+    "xstate-statemachine-async": Subject(
+        file="xstate", variant="async", about="Interpreter, waiting for each event's outcome", package="xstate-statemachine", weighed=True
+    ),
+}
