@@ -651,3 +651,23 @@ def test_terminal_state_that_might_wait_does_not(config: StateConfiguration, obs
             assert fsm.is_complete
 
     run(scene())
+
+
+def test_tick_that_waits_out_a_retry_delay_goes_on_to_wait_for_a_message() -> None:
+    """The first call after the delay answers "wait", and the call with the message that comes then is in the same tick."""
+
+    async def scene() -> None:
+        clock = ManualClock()
+        policy = RetryPolicy(base=10.0, max=1)
+        Slow = StateSpec(name="slow.Slow", qualname="Slow", config=StateConfiguration(retry=policy, can_dwell=True))
+        Slow.on_state = lambda ctx: (ctx.common.append(ctx.msg), Retry if ctx.retry_count == 0 else None)[1]
+        fsm = StateMachine(Slow, common_data=[], clock=clock)
+        await fsm.tick()
+        task = await started(fsm.tick(timeout=None))
+        await clock.run_for(50)
+        assert (fsm.context.common, task.done()) == ([None, None], False)
+        fsm.send_message("late")
+        await task
+        assert fsm.context.common == [None, None, "late"]
+
+    run(scene())

@@ -102,16 +102,19 @@ class Session(Stepper[T]):
         try:
             did = STEPPED if self._mode & FRESH and await self._start() else IDLE
             self._look_for_observers()
-            if did == IDLE:
-                did = await self._step()
-            if did == WAITING:
-                did = await self._step()
             now = self._plan.now
-            until = None if timeout is None else now() + timeout
-            while did == IDLE and timeout != 0 and not self._mode & STOPPING and (until is None or now() < until):
+            until: float | None = None
+            while did == IDLE:
+                did = await self._step()
+                if did == WAITING:
+                    # A first call that answers "wait", and the call with what came meanwhile, are one tick.
+                    did = await self._step()
+                if did != IDLE or timeout == 0 or self._mode & STOPPING or (until is not None and now() >= until):
+                    break
+                if timeout is not None and until is None:
+                    until = now() + timeout
                 await self._wait(self._next_moment(until))
                 self._look_for_observers()
-                did = await self._step()
         finally:
             self._release()
         pace = self._pace

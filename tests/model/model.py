@@ -112,9 +112,11 @@ class Model(Ledger):
         if (yield from self.initialize()) == "moved":
             return
         first = self.stage not in {"WAIT", "TIMEOUT", "FAIL", "LEAVE"}
+        # A tick that waits for a retry's delay has begun to wait: what comes after has what is left of the time.
+        end = self.now + timeout if timeout and self.stage == "DELAY" and self.delay_end > self.now else None
         did = yield from self._step(timeout)
         if did == "waits" and first:
-            yield from self._step(timeout)
+            yield from self._step(timeout if end is None else max(0.0, end - self.now))
 
     def run(self, max_iterations: int | None = None, timeout: float | None = 1):
         """Make steps until the machine comes to rest."""
