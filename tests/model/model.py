@@ -114,7 +114,10 @@ class Model(Ledger):
         first = self.stage not in {"WAIT", "TIMEOUT", "FAIL", "LEAVE"}
         # A tick that waits for a retry's delay has begun to wait: what comes after has what is left of the time.
         end = self.now + timeout if timeout and self.stage == "DELAY" and self.delay_end > self.now else None
+        taken = sum(fact["fact"] == "MessageTaken" for fact in self.facts)
         did = yield from self._step(timeout)
+        # An on_enter that is made again after a Restart is followed by a message at once: then that was this tick's.
+        first = first and taken == sum(fact["fact"] == "MessageTaken" for fact in self.facts)
         if did == "waits" and first:
             yield from self._step(timeout if end is None else max(0.0, end - self.now))
 
