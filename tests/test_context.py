@@ -28,6 +28,18 @@ def test_detached_context_calls_what_it_was_given() -> None:
     assert told == [("sent", "a", {}), ("sent", "b", {"headers": {"k": "v"}}), "hello"]
 
 
+def test_detached_context_logs_one_text() -> None:
+    """Each of the log's methods calls the function with the text and its fields, also in a class of a user."""
+    ctx, told = make()
+    ctx.log.warning("low", left=3)
+
+    class Richer(SharedContext[Any]):
+        pass
+
+    Richer(print, told.append, None).log.debug("lower", left=2)
+    assert told == ["low left=3", "lower left=2"]
+
+
 def test_detached_context_takes_its_parts_by_position() -> None:
     """The order is send_message, log, common, msg; msg is None unless given."""
     ctx = SharedContext(print, print, [1], "m")
@@ -93,6 +105,7 @@ def test_subclass_of_a_user_is_constructed_alike() -> None:
 def test_bare_context_has_no_mailbox_and_no_log() -> None:
     """What only a machine or the constructor can give is refused, not ignored."""
     ctx = object.__new__(SharedContext)
-    for call in (ctx.send_message, ctx.log):
-        with pytest.raises(NotImplementedError):
-            call("a")
+    with pytest.raises(NotImplementedError):
+        ctx.send_message("a")
+    with pytest.raises(NotImplementedError):
+        ctx.log("a")

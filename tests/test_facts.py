@@ -112,7 +112,11 @@ def test_each_fact_is_told_to_the_method_of_its_name() -> None:
     spelled = {kind: "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)[1:] for kind in facts.FACTS}
 
     assert {kind: kind.told_as for kind in facts.FACTS} == spelled
-    assert {kind.told_as for kind in facts.FACTS} == {name for name, value in vars(Hooks).items() if callable(value)}
+    assert {kind.told_as for kind in facts.FACTS} == {name for name, value in vars(Hooks).items() if callable(value)} - {
+        "delegates",
+        "working",
+        "tallied",
+    }
     assert {kind.__module__ for kind in facts.FACTS} == {"septum.facts"}
 
 

@@ -182,7 +182,7 @@ def test_plain_edge_is_one_with_nothing_to_do() -> None:
         Again,
     ]
     state = node(*listed)
-    assert state.plain == {E.GO: (E.GO, state.edges[0].targets[0], 5.0, "E.GO")}
+    assert state.plain == {E.GO: (E.GO, state.edges[0].targets[0], 5.0, "E.GO", 0)}
     assert [node(*listed, **parts).plain for parts in ({"on_leave": print}, {"config": StateConfiguration(terminal=True)})] == [{}, {}]
 
 
@@ -195,7 +195,7 @@ def test_plain_edge_that_is_looked_up_is_noted() -> None:
     state = node(LabeledTransition(Word.GO, B), LabeledTransition(E.BACK, Again))
     fresh = state.quick
     assert [state.look_up(answer) for answer in ("go", "GO", E.BACK, [], None)] == [None] * 5
-    assert (state.quick is fresh, fresh[1:]) == (True, (state, None, ""))
+    assert (state.quick is fresh, fresh[1:]) == (True, (state, None, "", 0))
     assert state.look_up(Word.GO) is state.plain[Word.GO] is state.quick
 
 

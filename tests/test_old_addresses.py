@@ -79,7 +79,6 @@ METHODS = {
     "run": "self, max_iterations=None, timeout=1",
     "reset": "self",
     "send_message": "self, message",
-    "log": "self, message",
 }
 EXCEPTIONS = [ValidationError, StateMachineComplete, BlockedInUntimedState, PopFromEmptyStack, NoStateToTick]
 

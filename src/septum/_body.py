@@ -1,25 +1,19 @@
-"""What a machine is made of: its slots, its stage, what it says of itself and what it tells its observers. No user code is awaited here."""
+"""What a machine is made of: its slots, its stage, and what it says of itself."""
 
 from __future__ import annotations
 
-import logging
 import random
-import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from septum import _facts as facts
-from septum import _hooks, logs
 from septum._clock import new_id
 from septum._context import SharedContext
-from septum._fact import build
-from septum._gate import ask_log
-from septum._mode import CLOSED, DELAY, DONE, FRESH, NOT_RUNNING, OBSERVED, SLOW_SEND, STAGE
+from septum._mode import CLOSED, DONE, FRESH, SLOW_SEND, STAGE
 from septum._queue import NO_MAILBOX
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from septum._graph import Node
     from septum._hooks import Hooks, Watch
@@ -78,6 +72,7 @@ class Aside:
         waiter: While BLOCKED: the future that a message or a timer resolves; its event loop beside it.
         run_id, seq: Of the run, once it was observed; kept while nobody observes.
         watch: What is kept for observers, while anybody observes.
+        undo: While the machine works: what takes back what `Hooks.working` set.
         consumed: A deadline fired, or a retry's delay ended, since run() looked last.
         released: Somebody waits for the running call to end.
         anchor, matched: The stack at which the current run() began, and how many of its states the stack still shares.
@@ -87,7 +82,8 @@ class Aside:
     __slots__ = (
         "anchor", "before",
         "consumed", "entries", "errors", "extra", "hook_errors", "hooks", "machine_id", "matched", "pending",
-        "random", "released", "retries", "retry_count", "run_id", "seq", "stack", "timeouts", "waiter", "waiter_loop", "watch",
+        "random", "released", "retries", "retry_count", "run_id", "seq", "stack", "timeouts", "undo", "waiter", "waiter_loop",
+        "watch",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -102,6 +98,7 @@ class Aside:
         self.machine_id: str | None = None
         self.random: random.Random | None = None
         self.watch: Watch | None = None
+        self.undo: list[Callable[[], None]] | None = None
         self.consumed = False
         self.run_id: str | None = None
         self.seq = 0
@@ -218,152 +215,3 @@ class Body(SharedContext[T]):
             errors=aside.errors if aside else 0,
             hook_errors=hook_errors,
         )
-
-    def attach(self, hook: Hooks) -> None:
-        """Let *hook* be told of this machine from now on, also in the middle of a run, which it then sees as a resumed one.
-
-        Attaching it twice changes nothing.
-
-        Raises:
-            TypeError: *hook* is not a `Hooks` object.
-        """
-        _hooks.check_hook(hook)
-        aside = self._side()
-        if any(other is hook for other in aside.hooks):
-            return
-        aside.hooks = (*aside.hooks, hook)
-        watch = self._watch
-        if watch is None:
-            self._look_for_observers()
-        elif watch.in_handler:
-            # Its first facts come after the handler's last, so that it misses nothing between them.
-            watch.newcomers = (*watch.newcomers, hook)
-        else:
-            self._admit((hook,), watch)
-
-    def detach(self, hook: Hooks) -> None:
-        """Tell *hook* nothing more (but the end of a handler whose start it was told); unknown hooks are ignored."""
-        aside = self._aside
-        if aside is None:
-            return
-        aside.hooks = tuple(other for other in aside.hooks if other is not hook)
-        self._look_for_observers()
-
-    def _look_for_observers(self) -> None:
-        """Find out who listens now: the machine's hooks, and the log if its level is on."""
-        level = ask_log()
-        hooks = self._aside.hooks if self._aside is not None else ()
-        watch = self._watch
-        if watch is not None and watch.level == level and watch.audience.hooks == hooks:
-            if watch.ended and not self._mode & NOT_RUNNING:
-                self._begin_watching(resumed=True)
-            return
-        who = _hooks.audience(hooks, level, logs.hook, logs.listens)
-        # A state that is expected to be over in time is watched for whoever wants to know, if only the log.
-        if not who.steady and not (self._plan.expects and who.overdue):
-            if watch is not None:
-                aside = self._side()
-                aside.hook_errors += watch.errors
-                aside.seq = watch.seq
-                aside.watch = None
-                self._mode &= ~OBSERVED
-                self._hold_mail()
-            return
-        if watch is not None:
-            watch.audience, watch.level = who, level
-            watch.newcomers = tuple(hook for hook in watch.newcomers if hook in hooks)
-            return
-        self._side().watch = watch = _hooks.Watch(who, level, self._plan.clock)
-        self._mode |= OBSERVED
-        self._hold_mail()
-        if not self._mode & NOT_RUNNING:
-            self._begin_watching(resumed=True)
-
-    def _admit(self, newcomers: tuple[Hooks, ...], watch: Watch) -> None:
-        """Let *newcomers* listen too, and tell them where the machine is."""
-        watch.newcomers = ()
-        watch.audience = _hooks.audience(self._side().hooks, logs.level(), logs.hook, logs.listens)
-        for hook in newcomers:
-            self._catch_up(hook, watch)
-
-    def _begin_watching(self, *, resumed: bool) -> None:
-        """Tell that a run starts, or is seen for the first time; its initial visit is told by `_begin`, a resumed one's here."""
-        watch = self._watch
-        if watch is None:
-            return
-        plan, aside = self._plan, self._side()
-        if aside.run_id is None:
-            aside.run_id, aside.seq = new_id(), 0
-        watch.origin = facts.Origin((self.machine_id, plan.name, aside.run_id))
-        watch.origin.machine = weakref.ref(self)
-        # A machine that was observed before in this run goes on counting.
-        watch.seq = aside.seq
-        watch.ended = False
-        watch.before = aside.before
-        watch.run_at = watch.visit_at = plan.now()
-        self._tell(facts.RunStarted, plan.graph, self._node.name, resumed)
-        if resumed and self._mode & STAGE != DELAY:
-            self._tell(facts.VisitStarted, self._node.name, "initial", self._stack_names())
-
-    def _catch_up(self, newcomer: Hooks, watch: Watch) -> None:
-        """Tell one more observer where the machine is, under the numbers of the last facts, so that its stream has no gap either."""
-        if self._mode & NOT_RUNNING or watch.ended:
-            return
-        now, wall, visit = self._plan.now(), self._plan.clock.wall_ns(), self._visits - watch.before
-        in_visit = self._mode & STAGE != DELAY
-        wants = _hooks.overridden(newcomer)
-        if "run_started" in wants:
-            header = (watch.origin, max(1, watch.seq - in_visit), visit, now, wall)
-            watch.tell((newcomer.run_started,), build(facts.RunStarted, (*header, self._plan.graph, self._node.name, True)))
-        if in_visit and "visit_started" in wants:
-            header = (watch.origin, watch.seq, visit, now, wall)
-            watch.tell((newcomer.visit_started,), build(facts.VisitStarted, (*header, self._node.name, "initial", self._stack_names())))
-
-    def _end_run(self, outcome: str, error: BaseException | None) -> None:
-        """Tell that the run is over (a completed one has told the end of its visit already); going on later is a resumed run."""
-        watch, aside = self._watch, self._aside
-        if aside is not None:
-            aside.run_id = None
-        if watch is None or watch.ended:
-            return
-        now = self._plan.now()
-        name = self._node.name
-        if outcome != "completed" and self._mode & STAGE != DELAY:
-            self._tell(facts.VisitEnded, name, "error" if outcome == "failed" else outcome, now - watch.visit_at, error)
-        self._tell(facts.RunEnded, name, outcome, now - watch.run_at, error)
-        watch.ended = True
-
-    def _tell(self, fact: type[facts.Fact], *own: Any) -> None:
-        """Tell a fact with its own fields *own*, if anybody watches."""
-        aside = self._aside
-        watch = None if aside is None else aside.watch
-        if watch is None:
-            return
-        watch.seq = seq = watch.seq + 1
-        methods = getattr(watch.audience, fact.told_as)
-        if methods:
-            plan = self._plan
-            watch.tell(methods, build(fact, (watch.origin, seq, self._visits - watch.before, plan.now(), plan.clock.wall_ns(), *own)))
-
-    def _overdue_at(self) -> float | None:
-        """Return when this visit will have lasted longer than expected; None if nobody wants to know, or knows already."""
-        watch, expect = self._watch, self._node.expect
-        if watch is None or expect is None or watch.overdue or not watch.audience.overdue or self._mode & STAGE == DELAY:
-            return None
-        return watch.visit_at + expect
-
-    def _tell_overdue(self) -> None:
-        """Tell, once a visit, that it lasts longer than expected, if it does."""
-        watch, moment = self._watch, self._overdue_at()
-        if watch is not None and moment is not None and self._plan.now() >= moment:
-            watch.overdue = True
-            self._tell(facts.Overdue, self._node.name, self._plan.now() - watch.visit_at, self._node.expect)
-
-    def _alarm(self, fact: type[facts.Fact], *own: Any) -> None:
-        """Tell a fact that the log shows at WARNING or ERROR: an unwatched machine tells the log."""
-        if self._watch is not None:
-            self._tell(fact, *own)
-        elif logs.LOGGER.isEnabledFor(logging.ERROR) and fact.told_as in logs.listens():
-            plan, aside = self._plan, self._side()
-            header = ((self.machine_id, plan.name, ""), 0, self._visits - aside.before, plan.now(), plan.clock.wall_ns())
-            getattr(logs.hook, fact.told_as)(build(fact, (*header, *own)))

@@ -10,9 +10,12 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast, overload
 
 from septum._clock import LOOP_CLOCK, new_id
+from septum._log import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from septum._log import Log
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,7 +26,7 @@ class SharedContext(Generic[T]):
 
     Args:
         send_message: Called with each message that the handler sends; what it returns is returned.
-        log: Called with each text that the handler logs.
+        log: Called with each text that the handler logs, its fields behind it; a `ctx.log` is taken as it is.
 
     Attributes:
         common: The data that the machine's states share.
@@ -64,9 +67,13 @@ class SharedContext(Generic[T]):
         """
         raise NotImplementedError
 
-    def log(self, message: str) -> None:
-        """Write *message* to the machine's log."""
-        raise NotImplementedError
+    @property
+    def log(self) -> Log:
+        """The machine's log: `ctx.log("text")`, `ctx.log.warning("text", left=3)`."""
+        call = getattr(self, "__dict__", {}).get("log")
+        if call is None:
+            raise NotImplementedError
+        return as_text(call)
 
     @property
     def retry_count(self) -> int:
@@ -152,9 +159,10 @@ class _DetachedContext(SharedContext[Any]):
         send = self._calls.send_message
         return send(message) if headers is None else send(message, headers=headers)
 
-    def log(self, message: str) -> None:
-        """Call the function that the context was constructed with."""
-        self._calls.log(message)
+    @property
+    def log(self) -> Log:
+        """What calls the function that the context was constructed with."""
+        return as_text(self._calls.log)
 
     def __repr__(self) -> str:
         return f"SharedContext(common={self.common!r}, msg={self.msg!r})"

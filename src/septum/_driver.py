@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from septum import _errors
 from septum._deadline import within
 from septum._gate import gate
-from septum._mode import BUSY, BUSY_WAIT, DONE, FIRST, FRESH, STOPPING, WAIT, WATCHED
+from septum._mode import BUSY, BUSY_WAIT, DONE, FIRST, FRESH, OBSERVED, STOPPING, WAIT, WATCHED
 from septum._node import ASYNC, ASYNC_DWELLS, ASYNC_TIMED, SYNC
 from septum._queue import NOTHING
 from septum._session import Session, check_seconds
@@ -210,6 +210,8 @@ class Driver(Session[T]):
         if self._mode & FRESH and await self._start():
             left -= 1
         self._look_for_observers()
+        if self._mode & OBSERVED:
+            self._start_work()
         plan = self._plan
         pace = self._pace
         # What this call began in; coming back to it is a lap.
@@ -231,8 +233,9 @@ class Driver(Session[T]):
             special = mode != BUSY or stride == 0
             if special:
                 watch = self._watch
-                if mode == WATCHED and watch is not None and watch.audience.light:
-                    steps = await self._take_light_steps(watch, max(stride, 1), start)
+                if watch is not None and mode == WATCHED and watch.audience.light:
+                    take = self._take_silent_steps if watch.audience.silent and not plan.expects else self._take_light_steps
+                    steps = await take(watch, max(stride, 1), start)
                     did = STEPPED
                 else:
                     steps = 1

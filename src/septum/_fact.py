@@ -8,6 +8,8 @@ from __future__ import annotations
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, dataclass_transform
 
+from septum._clock import LOOP_CLOCK
+
 if TYPE_CHECKING:
     import weakref
     from collections.abc import Callable, Mapping
@@ -21,9 +23,15 @@ _HEADER = ("machine_id", "machine_name", "run_id", "seq", "visit", "at", "wall")
 
 
 class Origin(tuple[str, str, str]):  # noqa: SLOT001 - a tuple with a dict, which holds what is no part of the value
-    """Machine id, machine name and run id, which all facts of a run share; and the machine itself, weakly."""
+    """Machine id, machine name and run id, which all facts of a run share; and the machine itself, weakly.
+
+    Attributes:
+        machine: The machine, while it lives in this process.
+        wall_ns: The machine's own clock: nanoseconds since the Unix epoch.
+    """
 
     machine: weakref.ref[Any] | None = None
+    wall_ns: Callable[[], int] = staticmethod(LOOP_CLOCK.wall_ns)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
@@ -45,6 +53,7 @@ class Fact(tuple[Any, ...], metaclass=_FactType):  # noqa: SLOT001 - the metacla
     """One thing that happened to one machine.
 
     Attributes:
+        origin: Which run of which machine; one object for all facts of the run.
         machine_id: Which machine; stays the same from run to run.
         machine_name: Which definition; `name=` of the machine, or the name of its initial state.
         run_id: Which execution of it, from entering the initial state to its end.
@@ -57,6 +66,7 @@ class Fact(tuple[Any, ...], metaclass=_FactType):  # noqa: SLOT001 - the metacla
     told_as: ClassVar[str] = ""
     own_fields: ClassVar[tuple[str, ...]] = ()
 
+    origin: Origin = cast("Origin", property(itemgetter(0)))
     machine_id: str = cast("str", property(lambda self: self[0][0]))
     machine_name: str = cast("str", property(lambda self: self[0][1]))
     run_id: str = cast("str", property(lambda self: self[0][2]))
@@ -72,7 +82,7 @@ class Fact(tuple[Any, ...], metaclass=_FactType):  # noqa: SLOT001 - the metacla
             surplus = [field for field in own if field not in cls.own_fields]
             if missing or surplus:
                 raise TypeError(f"{cls.__name__} takes {', '.join(cls.own_fields)}; missing: {missing}, not known: {surplus}")
-            header = ((machine_id, machine_name, run_id), seq, visit, at, wall)
+            header = (Origin((machine_id, machine_name, run_id)), seq, visit, at, wall)
             return tuple.__new__(cls, (*header, *[own[field] for field in cls.own_fields]))
 
     @property

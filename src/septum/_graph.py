@@ -35,17 +35,20 @@ class Graph:
         error: Where it goes when nothing else handles an exception; None for nowhere.
         nodes: Every reachable state: breadth first from the initial one, in the order of declaration, then from the error state.
         by_name: The nodes by their full names.
-        plan: Free for the engine.
+        plain: Source, target and label of every plain edge (`Node.plain`), in the order of their numbers.
+        plan, tallies: Free for the engine.
     """
 
-    __slots__ = ("_hash", "by_name", "error", "initial", "nodes", "plan")
+    __slots__ = ("_hash", "by_name", "error", "initial", "nodes", "plain", "plan", "tallies")
 
     def __init__(self, initial: Node, error: Node | None, nodes: tuple[Node, ...]) -> None:
         self.initial = initial
         self.error = error
         self.nodes = nodes
         self.by_name: Mapping[str, Node] = {node.name: node for node in nodes}
+        self.plain = tuple((node.name, quick[1].name, quick[3]) for node in nodes for quick in node.plain.values())
         self.plan: object | None = None
+        self.tallies: dict[object, object] = {}
         self._hash = ""
 
     @classmethod
@@ -128,6 +131,7 @@ class _Walk:
         self._waiting: deque[Node] = deque()
         self._faults: list[Finding] = []
         self._missing = ""
+        self._plain = 0
         self._cause: Exception | None = None
         first = self._reach(initial)
         self._visit_all()
@@ -163,7 +167,8 @@ class _Walk:
         while self._waiting:
             node = self._waiting.popleft()
             edges = (self._read_edge(node.spec, entry) for entry in self._list_entries(node.spec))
-            node.connect(tuple(edge for edge in edges if edge is not None))
+            node.connect(tuple(edge for edge in edges if edge is not None), self._plain)
+            self._plain += len(node.plain)
 
     def _list_entries(self, spec: StateSpec) -> tuple[object, ...]:
         if spec.transitions is None:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from septum import _facts as facts
 from septum._facts import FACTS
 from septum._states import forget_plans
+from septum._tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from septum._clock import Clock
+    from septum._graph import Graph
 
 _LOGGER = logging.getLogger("septum.hooks")
 
@@ -26,6 +28,29 @@ class Hooks:
 
     strict: bool = False
     """True lets this hook's exceptions through to the caller of the machine; for tests."""
+
+    replaces_log: bool = False
+    """True says that this hook writes the log of its machines: `septum.logs` is not told of them, but for findings."""
+
+    def delegates(self, run: facts.Origin, /) -> Iterable[Hooks]:  # noqa: ARG002 - whoever overrides it looks at the run
+        """Return who is told of *run* from here on in this hook's place: `[self]` unless it is overridden.
+
+        Asked after `run_started` was told, so that a hook can leave a run alone, or see only some of it, and the machine need not build the
+        facts that nobody wants; asked again on `StateMachine.ask_hooks`. Delegates are not asked for theirs.
+        """
+        return (self,)
+
+    def working(self, run: facts.Origin, /) -> Callable[[], None] | None:
+        """Set what should be current while the machine works; return what takes it back, or None.
+
+        Called when a machine begins to work in a task: in a call of `tick`, `run`, `serve`, `initialize` or `reset`, after the facts that
+        the run started, and again after each wait for a message or a moment. What it returns is called in the same task and context when
+        the machine waits or the call ends, on whatever way. What it puts into `contextvars` is seen by all handlers, by `on_error_fn` and
+        by `trap_fn`, and by everything that they await or start.
+        """
+
+    def tallied(self, tally: Tally, /) -> None:
+        """A `Tally` counts transitions from now on, and lives as long as the definition; overriding this makes the engine count."""
 
     def run_started(self, fact: facts.RunStarted, /) -> None:
         """The machine entered its initial state, or is seen for the first time in the middle of a run."""
@@ -86,14 +111,16 @@ class Hooks:
 
 
 METHODS: tuple[str, ...] = tuple(fact.told_as for fact in FACTS)
-"""Names of the hook methods, in the order of `septum.facts.FACTS`."""
+"""Names of the hook methods that are told facts, in the order of `septum.facts.FACTS`."""
+
+_ASKED = ("delegates", "working", "tallied")
 
 
 def overridden(hook: Hooks) -> list[str]:
     """Return the names of the methods that *hook* overrides, in its class or on the object itself."""
     plain = vars(Hooks)
     names: list[str] = []
-    for name in METHODS:
+    for name in (*METHODS, *_ASKED):
         method = getattr(hook, name, None)
         if method is not None and getattr(method, "__func__", method) is not plain[name]:
             names.append(name)
@@ -107,43 +134,66 @@ class Audience:
         hooks: Whose methods these are.
         steady: Whether a machine must be watched for them: a hook overrides something, or the log shows more than warnings.
         light: Nobody wants to know of handlers.
+        silent: Nor of visits and transitions.
+        delegates, working, tallied: As METHODS, the methods of that name.
     """
 
-    __slots__ = ("hooks", "level", "light", "steady", *METHODS)
+    __slots__ = ("hooks", "level", "light", "silent", "steady", *METHODS, *_ASKED)
 
     if TYPE_CHECKING:
 
-        def __getattr__(self, method: str, /) -> tuple[Callable[[Any], None], ...]:
-            """Return the listeners of one method; METHODS names the attributes."""
+        def __getattr__(self, method: str, /) -> tuple[Callable[[Any], Any], ...]:
+            """Return the listeners of one method; METHODS and _ASKED name the attributes."""
             ...
 
     def __init__(self, hooks: tuple[Hooks, ...], level: int, log: Hooks, logged: Iterable[str]) -> None:
         """Collect the listeners of *hooks*, and the methods *logged* of the hook *log*, whose logger writes from *level* on."""
         self.hooks = hooks
         self.level = level
-        found: dict[str, list[Callable[[Any], None]]] = {name: [] for name in METHODS}
+        found: dict[str, list[Callable[[Any], Any]]] = {name: [] for name in (*METHODS, *_ASKED)}
         for hook in hooks:
             for name in overridden(hook):
                 found[name].append(getattr(hook, name))
         self.steady = level <= logging.INFO or any(found.values())
-        for name in logged:
+        for name in () if any(hook.replaces_log for hook in hooks) else logged:
             found[name].append(getattr(log, name))
         for name, methods in found.items():
             setattr(self, name, tuple(methods))
         self.light = not (self.handler_started or self.handler_finished)
+        self.silent = self.light and not (self.visit_started or self.visit_ended or self.transition_taken)
+
+    def tally(self, machine_name: str, graph: Graph) -> Tally | None:
+        """Return what counts the transitions of machines of that name and definition; None if nobody counts."""
+        if not self.tallied:
+            return None
+        # The graph keeps it: counts live as long as the definition.
+        key = (machine_name, self.tallied)
+        known = graph.tallies.get(key)
+        if not isinstance(known, Tally):
+            if len(graph.tallies) >= _MOST_TALLIES:
+                # Machines named one by one must not fill our memory; those that live keep theirs.
+                graph.tallies.clear()
+            graph.tallies[key] = known = Tally(machine_name, graph.plain)
+            for method in self.tallied:
+                method(known)
+        return known
 
 
-_last_audience: Audience | None = None
+_MOST_TALLIES = 256
+_MOST_AUDIENCES = 16
+_audiences: dict[tuple[tuple[Hooks, ...], int], Audience] = {}
 
 
 def audience(hooks: tuple[Hooks, ...], level: int, log: Hooks, logged: Callable[[], Iterable[str]]) -> Audience:
-    """Return the audience of *hooks* and of the log at *level*; the last one again when it is for the same."""
-    global _last_audience  # noqa: PLW0603 - an inline cache of one: a fleet has one tuple of hooks
-    last = _last_audience
-    if last is not None and last.level == level and last.hooks == hooks:
-        return last
-    _last_audience = made = Audience(hooks, level, log, logged())
-    return made
+    """Return the audience of *hooks* and of the log at *level*; one object serves all machines that have the same."""
+    key = (hooks, level)
+    known = _audiences.get(key)
+    if known is None:
+        if len(_audiences) >= _MOST_AUDIENCES:
+            # Hooks made for each machine must not fill our memory; machines keep the audiences that they have.
+            _audiences.clear()
+        known = _audiences[key] = Audience(hooks, level, log, logged())
+    return known
 
 
 class Watch:
@@ -151,8 +201,10 @@ class Watch:
 
     Attributes:
         now, wall_ns: The machine's clock.
-        audience: Who listens.
+        hooks: The machine's hooks when they were last looked at.
+        audience: Who listens: they, or their delegates.
         level: The log's level when it was last asked.
+        tally: Where transitions are counted; None if nobody counts.
         origin: Machine id, machine name, run id, shared by all facts of the run.
         in_handler, newcomers: Whether a handler's end is still to be told, and which hooks wait for that to be admitted.
         seq: Facts of this run so far.
@@ -169,6 +221,7 @@ class Watch:
         "before",
         "ended",
         "errors",
+        "hooks",
         "in_handler",
         "level",
         "newcomers",
@@ -179,6 +232,7 @@ class Watch:
         "run_at",
         "seq",
         "taken",
+        "tally",
         "visit_at",
         "wall_ns",
     )
@@ -186,7 +240,9 @@ class Watch:
     def __init__(self, listeners: Audience, level: int, clock: Clock) -> None:
         self.now = clock.now
         self.wall_ns = clock.wall_ns
+        self.hooks = listeners.hooks
         self.audience = listeners
+        self.tally: Tally | None = None
         self.level = level
         self.origin = facts.Origin(("", "", ""))
         self.seq = self.before = self.errors = self.number = self.taken = 0
@@ -204,13 +260,23 @@ class Watch:
             except Exception as error:  # noqa: BLE001 - a hook may raise anything, and the machine must not notice
                 self.failed(method, error)
 
-    def failed(self, method: Callable[[Any], None], error: Exception) -> None:
+    def failed(self, method: Callable[..., Any], error: Exception) -> None:
         """Count and log what a hook's *method* raised, which the machine must not notice; that of a strict hook is raised again."""
         self.errors += 1
         hook = getattr(method, "__self__", None)
+        name = type(hook).__qualname__
+        _errors[name] = _errors.get(name, 0) + 1
         if getattr(hook, "strict", False):
             raise error
         _log_once(hook, error)
+
+
+_errors: dict[str, int] = {}
+
+
+def errors() -> dict[str, int]:
+    """Return how many exceptions hooks have raised in this process so far, by the name of the hook's class."""
+    return _errors.copy()
 
 
 _logged: dict[tuple[int, type[BaseException]], object] = {}

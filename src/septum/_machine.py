@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from septum import _errors, _hooks
 from septum._driver import Driver, RunResult
 from septum._hooks import Hooks
+from septum._log import STDLIB, Log, Place, find_sink
 from septum._mode import BUSY, CLOSED, DONE, EQUIPPED, FAILED, FRESH, OBSERVED
 from septum._pace import NO_PACE
 from septum._plan import find_plan
@@ -31,7 +31,6 @@ __all__ = ["RunResult", "StateMachine"]
 T = TypeVar("T")
 
 _DEFAULT_LIMIT: Final = 1000
-_APP_LOGGER = logging.getLogger("septum.app")
 
 
 class _EnterTimes(Hooks):
@@ -198,22 +197,22 @@ class StateMachine(Driver[T]):
         self._mode |= CLOSED
         self._hold_mail()
 
-    def log(self, message: str) -> None:
-        """Log *message* at INFO on the stdlib logger `septum.app`, with machine, run, state and visit as fields of the record."""
-        if _APP_LOGGER.isEnabledFor(logging.INFO):
-            aside, watch = self._aside, self._watch
-            _APP_LOGGER.info(
-                "%s",
-                message,
-                extra={
-                    "septum_machine": self._plan.name,
-                    "septum_machine_id": self.machine_id,
-                    "septum_run_id": watch.origin[2] if watch is not None else None,
-                    "septum_state": self._node.name,
-                    "septum_visit": self._visits - (aside.before if aside is not None else 0),
-                },
-                stacklevel=2,
-            )
+    @property
+    def log(self) -> Log:
+        """Writes what handlers say, `ctx.log("text")` or `ctx.log.warning("text", left=3)`, to the stdlib logger `septum.app`."""
+        return Log(self._say)
+
+    def _say(self, level: int, text: str, fields: dict[str, object]) -> None:
+        aside = self._aside
+        sink = STDLIB if aside is None or not aside.hooks else find_sink(aside.hooks)
+        sink.say(level, text, self._place, fields)
+
+    def _place(self) -> Place:
+        """Return where the machine is, for what is said there."""
+        aside, watch, node = self._aside, self._watch, self._node
+        run_id = None if watch is None else watch.origin[2] or None
+        visit = self._visits - (0 if aside is None else aside.before)
+        return Place(self._plan.name, self.machine_id, run_id, node.name, node.qualname, visit)
 
     def now(self) -> float:
         """Return seconds of the machine's clock, which a recording keeps; only differences mean anything."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from septum import _errors
 from septum import _facts as facts
-from septum._body import Body
-from septum._mode import BLOCKED, CLOSED, DONE, EQUIPPED, FRESH, STOPPING
+from septum._mode import BLOCKED, CLOSED, DONE, EQUIPPED, FRESH, OBSERVED, STOPPING
 from septum._queue import NO_MAILBOX, NOTHING, PLAIN, Envelope, Mailbox, Priority, SeptumInternalMessage, foreign_lock
+from septum._teller import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ def priority_of(message: object) -> Priority:
     return Priority.MESSAGE
 
 
-class Mail(Body[T]):
+class Mail(Teller[T]):
     """A machine that can be sent messages."""
 
     __slots__ = ()
@@ -270,6 +270,8 @@ class Mail(Body[T]):
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         aside.waiter, aside.waiter_loop = waiter, loop
+        if aside.undo is not None:
+            self._end_work()
         self._mode |= BLOCKED
         self._hold_mail()
         timer = None
@@ -286,6 +288,8 @@ class Mail(Body[T]):
             aside.waiter = aside.waiter_loop = None
             if timer is not None:
                 timer.cancel()
+            if self._mode & OBSERVED:
+                self._start_work()
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from septum._hooks import Watch
-    from septum._node import Node
+    from septum._node import Node, PlainEdge
 
 T = TypeVar("T")
 
@@ -107,6 +107,9 @@ class Mover(Mail[T]):
             return
         if kind == "again":
             self._side().extra += 1
+            watch = self._watch
+            if watch is not None and watch.tally is not None:
+                watch.tally.count(node.name, node.name, move.label, kind)
             self._tell(facts.TransitionTaken, node.name, node.name, move.label, kind)
             self._set_stage(FIRST)
             return
@@ -182,6 +185,8 @@ class Mover(Mail[T]):
                 self._tell_overdue()
             seq = watch.seq
             watch.seq = seq + 2 if told else seq + 1
+            if told and watch.tally is not None:
+                watch.tally.count(node.name, None if target is None else target.name, label, kind)
             if audience.visit_ended or audience.transition_taken:
                 now = plan.now()
                 visit, wall = self._visits - watch.before, plan.clock.wall_ns()
@@ -210,7 +215,7 @@ class Mover(Mail[T]):
             self._pop()
         self._begin(target, kind)
 
-    def _pass(self, watch: Watch, node: Node, quick: tuple[Any, Node, float | None, str]) -> None:
+    def _pass(self, watch: Watch, node: Node, quick: PlainEdge) -> None:
         """Do what `_cross` and `_begin` do for a plain edge of an observed machine, in one go; the caller changes the state.
 
         Nearly all moves of nearly all machines are these, so they have a way of their own; tests/model holds the two to the same facts.
@@ -226,16 +231,23 @@ class Mover(Mail[T]):
         visit = visits - watch.before
         if audience.visit_ended:
             ended = (watch.origin, seq + 1, visit, now, watch.wall_ns(), node.name, "transition", now - watch.visit_at, None)
-            watch.tell(audience.visit_ended, build(facts.VisitEnded, ended))
+            over = build(facts.VisitEnded, ended)
+            # Watch.tell without its call: these are the facts that most observers of most machines want.
+            for method in audience.visit_ended:
+                try:
+                    method(over)
+                except Exception as error:  # noqa: BLE001 - as there
+                    watch.failed(method, error)
         if audience.transition_taken:
             taken = (watch.origin, seq + 2, visit, now, watch.wall_ns(), node.name, quick[1].name, quick[3], "label")
             fact = build(facts.TransitionTaken, taken)
-            # Watch.tell without its call: the fact that most observers of most machines want.
             for method in audience.transition_taken:
                 try:
                     method(fact)
                 except Exception as error:  # noqa: BLE001 - as there
                     watch.failed(method, error)
+        if watch.tally is not None:
+            watch.tally.plain[quick[4]] += 1
         self._visits = visits + 1
         watch.visit_at = now
         watch.overdue = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from septum._transitions import Again, Pop, Push, Repeat, Restart, Retry, StateRef, Unhandled
 
@@ -72,7 +72,7 @@ SLOW: Final = 4  # only in full: the state is terminal
 _NO_ANSWER: Final = object()
 
 
-_PlainEdge: TypeAlias = "tuple[Any, Node, float | None, str]"
+PlainEdge: TypeAlias = "tuple[Any, Node, float | None, str, int]"
 
 
 class Node:
@@ -87,7 +87,8 @@ class Node:
         edges: In the order of declaration.
         answers: The edge for each answer, save for those that Python takes for equal to a bool; `resolve` knows these too.
         speed: How the fast loops may call `on_state`: one of `SLOW`, `ASYNC_DWELLS`, `ASYNC`, `ASYNC_TIMED`, `SYNC`.
-        quick: The plain edge taken last, as (label, target, its timeout, label as text); `look_up` writes it.
+        quick: The plain edge taken last, as (label, target, its timeout, label as text, its place in
+            `Graph.plain`); `look_up` writes it.
         plain: For each label with nothing to do but to enter the target (no `on_leave` here, no `on_enter` there): what `quick` may hold.
     """
 
@@ -140,8 +141,8 @@ class Node:
         self.answers: dict[object, Edge] = {}
         self._twins: dict[tuple[bool, object], Edge] = {}
         # One tuple, replaced as a whole: two threads that run machines of one definition cannot pair a label with another's target.
-        self.quick: _PlainEdge = (_NO_ANSWER, self, None, "")
-        self.plain: dict[Any, _PlainEdge] = {}
+        self.quick: PlainEdge = (_NO_ANSWER, self, None, "", 0)
+        self.plain: dict[Any, PlainEdge] = {}
         if self.terminal:
             self.speed = SLOW
         elif not self.is_async:
@@ -149,10 +150,10 @@ class Node:
         else:
             self.speed = ASYNC_TIMED if self.timeout is not None else ASYNC_DWELLS if self.can_dwell else ASYNC
 
-    def look_up(self, answer: object) -> _PlainEdge | None:
+    def look_up(self, answer: object) -> PlainEdge | None:
         """Return the plain edge that *answer* takes and note it in `quick`; None if it takes none."""
         try:
-            quick: _PlainEdge | None = self.plain.get(answer)
+            quick: PlainEdge | None = self.plain.get(answer)
         except TypeError:
             return None
         # An equal answer of another kind (1 for an IntEnum) is the resolver's business.
@@ -169,8 +170,8 @@ class Node:
         except TypeError:
             return None
 
-    def connect(self, edges: tuple[Edge, ...]) -> None:
-        """Set the ways out, once every target has its node."""
+    def connect(self, edges: tuple[Edge, ...], place: int) -> None:
+        """Set the ways out, once every target has its node; plain edges are numbered from *place* on."""
         self.edges = edges
         for answer, edge in _find_answers(edges):
             if _is_like_bool(answer):
@@ -181,10 +182,14 @@ class Node:
             for edge in edges:
                 label, is_first = edge.label, self.answers.get(edge.label) is edge
                 if edge.kind == "label" and label is not None and is_first and edge.targets[0].on_enter is None:
-                    self.plain[label] = (label, edge.targets[0], edge.targets[0].timeout, edge.name)
+                    self.plain[label] = (label, edge.targets[0], edge.targets[0].timeout, edge.name, place + len(self.plain))
 
     def __repr__(self) -> str:
         return f"<node {self.name}>"
+
+
+NO_EDGE: Final[PlainEdge] = cast("PlainEdge", (_NO_ANSWER,))
+"""Stands for a plain edge that no answer takes."""
 
 
 def _find_answers(edges: tuple[Edge, ...]) -> Iterator[tuple[object, Edge]]:

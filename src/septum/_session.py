@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from septum import _errors
 from septum._gate import gate
-from septum._mode import BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FIRST, FRESH, NOT_RUNNING, STAGE, STOPPING
+from septum._mode import BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FIRST, FRESH, NOT_RUNNING, OBSERVED, STAGE, STOPPING
 from septum._pace import paces
 from septum._stepper import IDLE, STEPPED, WAITING, Stepper
 
@@ -49,9 +49,12 @@ class Session(Stepper[T]):
         self._look_for_observers()
         node = self._node = self._plan.initial
         self._mode &= ~(FRESH | EQUIPPED)
+        self._end_work()
         self._begin_watching(resumed=False)
         self._hold_mail()
         self._begin(node, "initial")
+        if self._mode & OBSERVED:
+            self._start_work()
         try:
             return await self._enter(node)
         except Exception as error:
@@ -82,7 +85,11 @@ class Session(Stepper[T]):
         self.msg = None
         self._mode &= ~(BUSY | STOPPING)
         aside = self._aside
-        if aside is not None and aside.released is not None and not aside.released.done():
+        if aside is None:
+            return
+        if aside.undo is not None:
+            self._end_work()
+        if aside.released is not None and not aside.released.done():
             aside.released.set_result(None)
 
     async def _failed(self, error: BaseException) -> None:
@@ -102,6 +109,8 @@ class Session(Stepper[T]):
         try:
             did = STEPPED if self._mode & FRESH and await self._start() else IDLE
             self._look_for_observers()
+            if self._mode & OBSERVED:
+                self._start_work()
             now = self._plan.now
             until: float | None = None
             while did == IDLE:

@@ -14,7 +14,7 @@ from septum import _facts as facts
 from septum._deadline import CUT
 from septum._mode import DELAY, ENTER, ENTER_WAIT, FAIL, FAILED, FIRST, LEAVE, RETRIED, STAGE, TIMEOUT, WAIT, WATCHED
 from septum._mover import OUTCOMES, Mover
-from septum._node import ASYNC
+from septum._node import ASYNC, NO_EDGE
 from septum._queue import NOTHING
 from septum._step import COMPLETE, Move
 
@@ -188,6 +188,56 @@ class Stepper(Mover[T]):
         finally:
             self.msg = None
         return steps
+
+    async def _take_silent_steps(self, watch: Watch, most: int, until: Node | None) -> int:
+        """Do what `_take_light_steps` does while nobody wants to know of visits either: they are only counted."""
+        counts = None if watch.tally is None else watch.tally.plain
+        audience, now = watch.audience, self._plan.now
+        began = self._visits
+        steps = 0
+        node = self._node
+        try:
+            for steps in range(1, most + 1):  # noqa: B007 - returned
+                if node.speed <= ASYNC:
+                    answer = await node.on_state(self)
+                    quick = node.quick
+                else:
+                    answer = await self._limited(node.on_state(self), limited=True)
+                    quick = NO_EDGE if node.terminal else node.quick
+                if answer is not quick[0] or self._mode != WATCHED or watch.audience is not audience:
+                    began = self._skip_facts(watch, began)
+                    await self._finish(node, answer)
+                    began = self._visits
+                    break
+                self._visits += 1
+                if counts is not None:
+                    counts[quick[4]] += 1
+                if quick[2] is not None:
+                    self._deadline = now() + quick[2]
+                self._node = node = quick[1]
+                if node is until:
+                    break
+        except Exception as error:
+            if self._visits != began:
+                self._skip_facts(watch, began)
+            routed = await self._route(error)
+            began = self._visits
+            if not routed:
+                raise
+        finally:
+            self.msg = None
+            if self._visits != began:
+                self._skip_facts(watch, began, calls=0)
+        return steps
+
+    def _skip_facts(self, watch: Watch, began: int, *, calls: int = 1) -> int:
+        """Number what nobody was told: five facts of each visit since there were *began*, and two of each handler call after them."""
+        passed = self._visits - began
+        watch.seq += 5 * passed + 2 * calls
+        if passed:
+            # The last of them began about now, which is as exact as a state that the machine is stuck in needs.
+            watch.visit_at = watch.now()
+        return self._visits
 
     async def _route(self, error: Exception, *, again: bool = False) -> bool:
         """Decide where *error* goes: True if it was answered or went to the error state, False if the caller must raise it.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from septum._hooks import Hooks, install, uninstall
+from septum._hooks import Hooks, errors, install, uninstall
+from septum._log import LogSink, Place
+from septum._tally import Tally
 
-__all__ = ["Hooks", "install", "uninstall"]
+__all__ = ["Hooks", "LogSink", "Place", "Tally", "errors", "install", "uninstall"]

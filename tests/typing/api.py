@@ -70,6 +70,8 @@ def Bare() -> None:
         assert_type(await ctx.call("pages", int, "3"), int)
         ctx.send_message({"any": "object"}, headers={"traceparent": "00-..."})
         ctx.log("text")
+        ctx.log.warning("text", left=3)
+        assert_type(ctx.log.exception("text", exc_info=ValueError()), None)
         return Events.GO if ctx.msg else None
 
     @septum.transitions
