@@ -139,7 +139,12 @@ class Driver(Session[T]):
                         await self._finish(node, answer, message)
         except BaseException as error:  # noqa: BLE001 - cancellation too ends the call; _failed raises it again
             await self._failed(error)
-        self._mode = mode = self._mode & ~BUSY
+        mode = self._mode
+        if mode & STOPPING:
+            # Somebody waits for this call to end.
+            self._release()
+        else:
+            self._mode = mode & ~BUSY
         pace.left -= 1
         if pace.left <= 0 and pace.is_due():
             await pace.give_way()
