@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from septum import _pace
 from septum._clock import pass_turn
-from septum._pace import NO_PACE, SLICE, STRIDE, Pace, paces
+from septum._pace import NO_PACE, SLICE, STRIDE, Pace, is_mine, paces
 
 
 @pytest.fixture
@@ -85,9 +86,36 @@ def test_each_thread_has_one_pace() -> None:
     assert paces.mine is paces.mine
     assert other[0] is other[1]
     assert other[0] is not paces.mine
-    assert (paces.mine.ident, other[0].ident) == (threading.get_ident(), thread.ident)
 
 
-def test_the_pace_of_nobody_is_no_threads() -> None:
-    """A machine that has not started is told from every thread's."""
-    assert NO_PACE.ident not in {thread.ident for thread in threading.enumerate()}
+@pytest.mark.parametrize("ask", [is_mine, _pace._is_of_this_pace])
+def test_a_thread_knows_its_own_pace(ask: Any) -> None:
+    """Each thread knows its own pace from another's and from nobody's, with the method that is private to threading and without it."""
+    mine = paces.mine
+    answers: list[bool] = []
+
+    def look() -> None:
+        answers.extend(ask(pace.lock) for pace in (mine, paces.mine, NO_PACE))
+
+    look()
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert answers == [True, True, False, False, True, False]
+
+
+def test_only_another_threads_pace_is_foreign() -> None:
+    """What is nobody's yet is not foreign to anybody."""
+    mine = paces.mine
+    answers: list[bool] = []
+
+    def look() -> None:
+        answers.extend(pace.is_foreign() for pace in (mine, paces.mine, NO_PACE))
+
+    look()
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert answers == [False, False, False, True, False, False]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from concurrent.futures import Future
 from typing import Any
 
@@ -164,14 +163,30 @@ def test_only_plain_messages_leave_the_shortcuts_open() -> None:
     assert seen == [True, False, True, False, True, False, True, False, True]
 
 
-def test_a_held_mailbox_lets_nothing_in_by_the_shortcut() -> None:
+def test_a_held_mailbox_has_no_shortcuts() -> None:
+    """While the machine has more to do for each message both ways are closed, whatever happens to the mailbox."""
+    box = filled("block", 10, ("a", MESSAGE), ("b", MESSAGE))
+    seen = []
+
+    for held in (True, False):
+        box.held = held
+        box.settle()
+        seen.append(is_quick(box))
+        box.take()
+        seen.append(is_quick(box))
+
+    assert seen == [False, False, True, True]
+
+
+def test_a_screened_mailbox_lets_nothing_in_by_the_shortcut() -> None:
     """Taking stays quick while each message is looked at before it is put in."""
-    box = filled("block", 10, ("a", MESSAGE))
+    box = Mailbox(10, "block", screened=True)
 
-    box.held = True
-    box.settle()
+    for _ in range(2):
+        box.put("a", MESSAGE)
+        box.settle()
 
-    assert (box.ready, box.plain) == (deque(["a"]), frozenset())
+        assert (box.ready is box.messages, box.plain, box.kind) == (True, frozenset(), None)
 
 
 def test_another_threads_message_arrives_in_its_priority() -> None:
@@ -347,6 +362,25 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self.box.put(self.number, priority) == self.number
             self.expected["overflow_newest"] += 1
         self.expected["accepted"] += 1
+
+    @rule()
+    def append(self) -> None:
+        """The owner sends as a machine may while it has credit."""
+        if is_quick(self.box):
+            for _ in self.box.credit:
+                self.number += 1
+                self.box.messages.append(self.number)
+                self.lines[MESSAGE].append(self.number)
+                self.expected["accepted"] += 1
+                break
+
+    @rule()
+    def pop(self) -> None:
+        """The owner takes as a machine may while plain messages are all there is."""
+        if self.box.ready:
+            assert self.box.ready.popleft() == self.lines[MESSAGE].pop(0)
+            self.box.taken += 1
+            self.expected["taken"] += 1
 
     @rule()
     def take(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from septum._clock import new_id
 from septum._context import SharedContext
-from septum._mode import CLOSED, DONE, FRESH, SLOW_SEND, STAGE
+from septum._mode import CLOSED, DONE, FRESH, SLOW_MAIL, STAGE
 from septum._queue import NO_MAILBOX
 
 if TYPE_CHECKING:
@@ -135,10 +135,10 @@ class Body(SharedContext[T]):
         return None if aside is None else aside.watch
 
     def _hold_mail(self) -> None:
-        """Let the mailbox know whether messages may go straight in; called whenever that may have changed."""
+        """Let the mailbox know whether messages may go straight in and out; called whenever that may have changed."""
         box = self._mailbox
         if box is not NO_MAILBOX:
-            box.held = bool(self._mode & SLOW_SEND) or self._plan.filter is not None
+            box.held = bool(self._mode & SLOW_MAIL)
             box.settle()
             if self._mode & (DONE | CLOSED):
                 box.wake_senders()

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from septum import _errors
 from septum._deadline import within
 from septum._gate import gate
-from septum._mode import BUSY, BUSY_WAIT, DONE, FIRST, FRESH, OBSERVED, STOPPING, WAIT, WATCHED
+from septum._mode import BUSY, DONE, FIRST, FRESH, OBSERVED, STOPPING, WAIT, WATCHED
 from septum._node import ASYNC, ASYNC_DWELLS, ASYNC_TIMED, SYNC
+from septum._pace import is_mine
 from septum._queue import NOTHING
 from septum._session import Session, check_seconds
 from septum._stepper import IDLE, STEPPED
@@ -70,66 +70,68 @@ class Driver(Session[T]):
         """
         mode = self._mode
         pace = self._pace
-        if mode > gate.calm or timeout != 0 or get_ident() != pace.ident:
+        if mode > gate.calm or timeout != 0 or not is_mine(pace.lock):
             await self._tick(timeout)
             return
         node = self._node
+        on_state = node.on_state
         self._mode = BUSY
         try:
             if mode == FIRST:
-                speed = node.speed
-                if speed <= ASYNC:
-                    answer = await node.on_state(self)
-                elif speed == ASYNC_TIMED:
-                    call = node.on_state(self)
+                if node.speed <= ASYNC:
+                    answer = await on_state(self)
+                elif node.speed == ASYNC_TIMED:
+                    call = on_state(self)
                     try:
                         waiting = call.send(None)
                     except StopIteration as stop:
                         answer = stop.value
                     else:
                         answer = await within(call, waiting, self._deadline, self._plan.clock)
-                elif speed == SYNC:
-                    answer = node.on_state(self)
+                elif node.speed == SYNC:
+                    answer = on_state(self)
                 else:
                     answer = await self._call_on_state(node)
                 if answer is not None:
-                    quick = node.quick
-                    if answer is quick[0] and self._mode == BUSY:
-                        self._node = quick[1]
+                    label, target, seconds, _ = node.quick
+                    if answer is label and self._mode == BUSY:
+                        self._node = target
                         self._visits += 1
-                        if quick[2] is not None:
-                            self._deadline = self._plan.now() + quick[2]
+                        if seconds is not None:
+                            self._deadline = self._plan.now() + seconds
                         self._mode = FIRST
                         pace.left = left = pace.left - 1
                         if left > 0:
                             return
                     elif await self._finish(node, answer):
                         await self._do_what_is_due()
-                elif not node.may_wait or node.terminal or self._mode != BUSY:
+                elif not node.may_wait or node.terminal:
                     if await self._finish(node, answer):
                         await self._do_what_is_due()
                 else:
                     mode = WAIT
             if mode == WAIT:
+                # Whatever changed the mode meanwhile has closed `ready`.
                 box = self._mailbox
-                if not box.ready or node.speed != ASYNC_DWELLS:
-                    self._mode = BUSY_WAIT
+                ready = box.ready
+                if not ready or node.speed != ASYNC_DWELLS:
+                    self._mode |= WAIT
                     await self._do_what_is_due()
                 else:
-                    self.msg = message = box.messages.popleft()
+                    self.msg = message = ready.popleft()
                     box.taken += 1
                     try:
-                        answer = await node.on_state(self)
+                        answer = await on_state(self)
                     except BaseException:
                         self._mode |= WAIT
                         raise
-                    quick = node.quick
-                    if answer is quick[0] and self._mode == BUSY:
+                    label, target, seconds, _ = node.quick
+                    if answer is label and self._mode == BUSY:
                         self.msg = None
-                        self._node = quick[1]
+                        self._node = target
                         self._visits += 1
-                        if quick[2] is not None:
-                            self._deadline = self._plan.now() + quick[2]
+                        if seconds is not None:
+                            self._deadline = self._plan.now() + seconds
                         self._mode = FIRST
                         pace.left = left = pace.left - 1
                         if left > 0:
@@ -232,7 +234,8 @@ class Driver(Session[T]):
             if mode & (DONE | STOPPING):
                 return
             visits = self._visits
-            taken = self._mailbox.taken
+            box = self._mailbox
+            taken = box.taken
             # A turn of the fast loop is two steps at most: a state's first call, and the call with a message.
             stride = min(left // 2, max(pace.left, 1))
             special = mode != BUSY or stride == 0
@@ -252,64 +255,57 @@ class Driver(Session[T]):
                 message: object = NOTHING
                 try:
                     for steps in range(1, stride + 1):
-                        speed = node.speed
-                        if speed <= ASYNC:
-                            answer = await node.on_state(self)
-                        elif speed == ASYNC_TIMED:
-                            call = node.on_state(self)
+                        on_state = node.on_state
+                        if node.speed <= ASYNC:
+                            answer = await on_state(self)
+                        elif node.speed == ASYNC_TIMED:
+                            call = on_state(self)
                             try:
                                 waiting = call.send(None)
                             except StopIteration as stop:
                                 answer = stop.value
                             else:
                                 answer = await within(call, waiting, self._deadline, plan.clock)
-                        elif speed == SYNC:
-                            answer = node.on_state(self)
+                        elif node.speed == SYNC:
+                            answer = on_state(self)
                         else:
-                            answer = await self._limited(node.on_state(self), limited=True)
+                            answer = await self._limited(on_state(self), limited=True)
                         if answer is not None:
-                            quick = node.quick
-                            if answer is not quick[0] or self._mode != BUSY:
+                            label, target, seconds, _ = node.quick
+                            if answer is not label or self._mode != BUSY:
                                 await self._finish(node, answer)
                                 break
-                        elif speed != ASYNC_DWELLS or self._mode != BUSY:
+                        elif node.speed != ASYNC_DWELLS:
                             await self._finish(node, answer)
                             break
                         else:
-                            # Messages that wait, until one of them leads on.
-                            box = self._mailbox
-                            while True:
-                                if not box.ready:
-                                    # Nothing, or something special.
-                                    self._mode = BUSY_WAIT
-                                    break
-                                self.msg = message = box.messages.popleft()
+                            # Messages that wait, until one of them leads on. Whatever changes the mode closes `ready`.
+                            while ready := box.ready:
+                                self.msg = message = ready.popleft()
                                 box.taken += 1
                                 consumed = True
                                 try:
-                                    answer = await node.on_state(self)
+                                    answer = await on_state(self)
                                 except BaseException:
                                     self._mode |= WAIT
                                     raise
-                                if answer is not None or self._mode != BUSY:
+                                if answer is not None or box.taken - taken >= stride:
                                     break
-                                if box.taken - taken >= stride:
-                                    # Enough for now.
-                                    self._mode = BUSY_WAIT
-                                    break
-                            quick = node.quick
-                            if answer is not quick[0] or self._mode != BUSY:
-                                if answer is not None or self._mode != BUSY_WAIT:
-                                    self._mode |= WAIT
-                                    await self._finish(node, answer, message)
-                                else:
-                                    self.msg = None
+                            if answer is None:
+                                # Nothing is there, or something special, or it is enough for now.
+                                self.msg = None
+                                self._mode |= WAIT
+                                break
+                            label, target, seconds, _ = node.quick
+                            if answer is not label or self._mode != BUSY:
+                                self._mode |= WAIT
+                                await self._finish(node, answer, message)
                                 break
                             self.msg = None
                         self._visits += 1
-                        if quick[2] is not None:
-                            self._deadline = plan.now() + quick[2]
-                        self._node = node = quick[1]
+                        if seconds is not None:
+                            self._deadline = plan.now() + seconds
+                        self._node = node = target
                         if node is start and (self._aside is None or self._is_back(retries)):
                             if not consumed:
                                 pace.left -= steps

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from septum import _errors
 from septum import _facts as facts
 from septum._mode import BLOCKED, CLOSED, DONE, EQUIPPED, FRESH, OBSERVED, STOPPING
+from septum._pace import is_mine
 from septum._queue import NO_MAILBOX, NOTHING, PLAIN, Envelope, Mailbox, Priority, SeptumInternalMessage, foreign_lock
 from septum._teller import Teller
 
@@ -55,10 +55,9 @@ class Mail(Teller[T]):
             Exception: What `filter_fn` raised; the message counts as rejected.
         """
         box = self._mailbox
-        if (type(message) is box.kind or type(message) in box.plain) and headers is None and get_ident() == self._pace.ident:
-            credit = box.credit
-            if credit:
-                box.credit = credit - 1
+        if (type(message) is box.kind or type(message) in box.plain) and headers is None and is_mine(self._pace.lock):
+            # One turn of it, or none.
+            for _ in box.credit:
                 box.messages.append(message)
                 return True
         return self._send(message, headers)
@@ -70,7 +69,7 @@ class Mail(Teller[T]):
         """
         waited = False
         while True:
-            if self._pace.ident not in {0, get_ident()}:
+            if self._pace.is_foreign():
                 raise _errors.wrong_thread(self._plan.name, "send_message_async()")
             box = self._box()
             if self._plan.policy != "block" or (len(box) < box.limit and (waited or not box.room_wanted)) or self._mode & (DONE | CLOSED):
@@ -102,8 +101,7 @@ class Mail(Teller[T]):
         Raises:
             MailboxFull: As `send_message`.
         """
-        pace = self._pace
-        if pace.ident in {0, get_ident()}:
+        if not self._pace.is_foreign():
             return self.send_message(message, headers=headers)
         box = self._box()
         plan = self._plan
@@ -139,7 +137,8 @@ class Mail(Teller[T]):
         if self._mailbox is NO_MAILBOX:
             with foreign_lock:
                 if self._mailbox is NO_MAILBOX:
-                    self._mailbox = Mailbox(self._plan.limit, self._plan.policy)
+                    plan = self._plan
+                    self._mailbox = Mailbox(plan.limit, plan.policy, screened=plan.filter is not None)
             if self._mode & FRESH:
                 # The start has more to do then than to enter a state.
                 self._mode |= EQUIPPED
@@ -156,9 +155,8 @@ class Mail(Teller[T]):
     def _send(self, message: Any, headers: Mapping[str, str] | None) -> bool:
         """Do what `send_message` does, with everything that it may meet."""
         mode = self._mode
-        pace = self._pace
         plan = self._plan
-        if pace.ident and get_ident() != pace.ident:
+        if self._pace.is_foreign():
             raise _errors.wrong_thread(plan.name, "send_message()")
         box = self._box()
         if mode & (DONE | CLOSED):

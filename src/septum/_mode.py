@@ -19,7 +19,6 @@ FAIL: Final = 7  # on_fail
 STAGE: Final = 7
 # The flags above it.
 BUSY: Final = 8  # inside tick, run, serve or reset
-BUSY_WAIT: Final = BUSY | WAIT
 FRESH: Final = 16  # the initial state was not entered yet
 DONE: Final = 32  # complete
 CLOSED: Final = 64  # closed: `async with` has ended
@@ -31,5 +30,5 @@ STOPPING: Final = 1024  # stop() was called
 BLOCKED: Final = 2048  # waits for a message or a moment
 EQUIPPED: Final = 4096  # has hooks that it did not look at yet
 FAILED: Final = 8192  # an exception came out of the last call
-SLOW_SEND: Final = FRESH | DONE | CLOSED | OBSERVED | BLOCKED
+SLOW_MAIL: Final = FRESH | DONE | CLOSED | OBSERVED | STOPPING | BLOCKED
 NOT_RUNNING: Final = FRESH | DONE | CLOSED

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Final
+from threading import RLock, local
+from typing import TYPE_CHECKING, Final
 
 from septum._clock import LOOP_CLOCK, pass_turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SLICE: Final = 4e-3
 """Seconds that machines may run on without a turn of the event loop: below what a person or a timeout notices."""
@@ -22,19 +25,24 @@ class Pace:
     It reads real time, whatever clock its machines have: what it protects are timers, sockets and signals.
 
     Attributes:
-        ident: The thread, as `threading.get_ident()` names it.
+        lock: Held by the thread for good, which is how `is_mine` knows the thread.
         left: Steps until the clock is looked at; the machines count it down.
         since: When the event loop last had a turn, as far as is known.
         stride: Steps between two looks; small where steps are slow.
     """
 
-    __slots__ = ("ident", "left", "looked", "since", "stride")
+    __slots__ = ("left", "lock", "looked", "since", "stride")
 
     def __init__(self) -> None:
-        self.ident = threading.get_ident()
+        self.lock = RLock()
+        self.lock.acquire()
         self.stride = 1
         self.left = 1
         self.since = self.looked = _now()
+
+    def is_foreign(self) -> bool:
+        """Say whether this is the pace of another thread: not of the one that asks, and not `NO_PACE`."""
+        return self is not NO_PACE and not is_mine(self.lock)
 
     def is_due(self) -> bool:
         """Look at the clock: True if the event loop should have a turn now (`give_way`)."""
@@ -54,7 +62,7 @@ class Pace:
         self.since = self.looked = _now()
 
 
-class _Paces(threading.local):
+class _Paces(local):
     """The pace of the thread that asks, made when it first asks."""
 
     def __init__(self) -> None:
@@ -67,4 +75,14 @@ paces = _Paces()
 
 NO_PACE: Final = Pace()
 """The pace of a machine that no thread owns yet."""
-NO_PACE.ident = 0
+NO_PACE.lock.release()
+
+
+def _is_of_this_pace(lock: RLock) -> bool:
+    return lock is paces.mine.lock
+
+
+# Asking a lock whether this thread holds it takes a third of asking for the thread's number and comparing that, which makes an object.
+# `threading.Condition` asks so, but the method is private to threading: where there is none, the thread's own pace is looked up.
+is_mine: Final[Callable[[RLock], bool]] = getattr(type(NO_PACE.lock), "_is_owned", _is_of_this_pace)
+"""Says whether a pace's lock is held by this thread: whether its machines are this thread's."""

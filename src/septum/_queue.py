@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import repeat
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from septum import _errors
@@ -80,10 +82,12 @@ class Mailbox:
         ready: `messages` while these are all there is to think of, so that the machine's fast loops may take from them; else empty.
         plain: Types of message that the machine may append to `messages` for a credit each; empty while there is more to do.
         kind: The one of these types that was sent last, None with an empty `plain`.
-        credit: How many it may append before it has to ask again (`put`), because there is room for so many. One number bounds the
-            mailbox and counts what was accepted.
+        credit: An iterator with an item for each message that it may append before it has to ask again (`put`), because there is room
+            for so many. An item taken counts as a message accepted: one count, kept by the iterator without making an int for each
+            message, bounds the mailbox and keeps its books.
         envelopes: How many of the messages are wrapped, which the fast loops do not expect.
-        held: The machine has reasons to look at each message before it is put in (a filter, an observer, a wait, its end).
+        screened: The machine looks at each message before it is put in: it has a filter.
+        held: The machine has more to do than to put messages in and take them out: it is observed, waits, is stopping or has ended.
         taken, unhandled, filtered, rejected: How many of each came from the owner's thread (rejected ones were not accepted).
         overflow_newest, overflow_oldest, closed: How many of the owner's were dropped, by reason.
         foreign_counts: The same counts for other threads, changed under `foreign_lock` only; None without any.
@@ -114,25 +118,28 @@ class Mailbox:
         "ready",
         "rejected",
         "room_wanted",
+        "screened",
         "taken",
         "unhandled",
     )  # fmt: skip
 
-    def __init__(self, limit: int, policy: OverflowPolicy) -> None:
+    def __init__(self, limit: int, policy: OverflowPolicy, *, screened: bool = False) -> None:
         """Make an empty mailbox; a *limit* of 0 or less means any number of messages."""
         self.limit = limit if limit > 0 else (1 << 62)
         self.policy = policy
         self.messages: deque[Any] = deque()
         self.ready: deque[Any] | tuple[()] = self.messages
-        self.plain: AbstractSet[type] = PLAIN
+        self.plain: AbstractSet[type] = _NONE if screened else PLAIN
         self.kind: type | None = None
+        self.screened = screened
         self.held = False
         self._internal: deque[Any] | None = None
         self._exceptions: deque[Any] | None = None
         self._foreign: deque[tuple[Any, int]] | None = None
         self.foreign_counts: dict[str, int] | None = None
         self.taken = self.unhandled = self.filtered = self.rejected = 0
-        self.credit = self._granted = self._put = self.envelopes = 0
+        self._granted = self._put = self.envelopes = 0
+        self.credit: Iterator[None] = repeat(None, 0)
         self.overflow_newest = self.overflow_oldest = self.closed = 0
         self.room_wanted: deque[Any] | None = None
         self.promised = 0
@@ -148,7 +155,7 @@ class Mailbox:
     @property
     def accepted(self) -> int:
         """How many messages the owner's thread offered without an exception."""
-        return self._put + self._granted - self.credit
+        return self._put + self._granted - length_hint(self.credit)
 
     def accept(self) -> None:
         """Count one message as accepted that is not put in."""
@@ -192,8 +199,8 @@ class Mailbox:
             self.envelopes += 1
             self._close_shortcuts()
         credit = max(0, self.limit - len(self))
-        self._granted += credit - self.credit
-        self.credit = credit
+        self._granted += credit - length_hint(self.credit)
+        self.credit = repeat(None, credit)
         if type(item) in self.plain:
             self.kind = type(item)
         return dropped
@@ -284,12 +291,10 @@ class Mailbox:
                     future.set_result(None)
                     self.promised += 1
         self.ready = self.messages
-        if self.held:
-            self.plain, self.kind = _NONE, None
-        else:
+        if not self.screened:
             self.plain = PLAIN
         # Looked at after the stores: a foreign thread leaves its message first and closes the shortcuts then.
-        if self._exceptions or self._internal or self._foreign or self.room_wanted or self.envelopes:
+        if self.held or self._exceptions or self._internal or self._foreign or self.room_wanted or self.envelopes:
             self._close_shortcuts()
 
     def wake_senders(self) -> None:

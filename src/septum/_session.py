@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from threading import get_ident
 from typing import TypeVar
 
 from septum import _errors
@@ -41,6 +40,7 @@ class Session(Stepper[T]):
         """Let the running `serve()`, `run()` or `tick()` return after the step it is at; does nothing when none is at work."""
         if self._mode & BUSY:
             self._mode |= STOPPING
+            self._hold_mail()
             self._wake_up()
 
     async def _start(self) -> bool:
@@ -68,9 +68,9 @@ class Session(Stepper[T]):
         Raises:
             AlreadyRunning, WrongThread, StateMachineComplete, NoStateToTick: Nothing was touched.
         """
-        mode, pace = self._mode, self._pace
+        mode = self._mode
         name = self._plan.name
-        if pace.ident and pace.ident != get_ident():
+        if self._pace.is_foreign():
             raise _errors.wrong_thread(name, called)
         if mode & BUSY:
             raise _errors.already_running(name, called)
@@ -83,7 +83,10 @@ class Session(Stepper[T]):
     def _release(self) -> None:
         """End a call that moved the machine."""
         self.msg = None
-        self._mode &= ~(BUSY | STOPPING)
+        mode = self._mode
+        self._mode = mode & ~(BUSY | STOPPING)
+        if mode & STOPPING:
+            self._hold_mail()
         aside = self._aside
         if aside is None:
             return

@@ -38,12 +38,13 @@ def in_thread(work: Any) -> Any:
 
 
 @pytest.mark.parametrize("call", ["send_message", "send_message_async", "tick", "run", "serve", "reset"])
-def test_call_from_another_thread_is_refused(call: str) -> None:
-    """WrongThread says which call it was, tells nothing, changes nothing; the owner goes on."""
+@pytest.mark.parametrize("observed", [True, False])
+def test_call_from_another_thread_is_refused(call: str, observed: bool) -> None:
+    """WrongThread says which call it was, tells nothing, changes nothing; the owner goes on, and so it is without an observer."""
 
     async def main() -> None:
         recorder = RecorderHooks()
-        fsm = machine(clock=ManualClock(), hooks=[recorder])
+        fsm = machine(clock=ManualClock(), hooks=[recorder] if observed else [])
         await fsm.tick()
         fsm.send_message("a")
         lines(recorder)
