@@ -13,12 +13,14 @@ from septum import (
     NoStateToTick,
     Pop,
     Push,
+    Restart,
     Retry,
     RetryPolicy,
     StateConfiguration,
     StateMachine,
     StateMachineComplete,
     StateSpec,
+    Unhandled,
     septum,
 )
 from septum.testing import ManualClock, RecorderHooks, settle
@@ -649,6 +651,61 @@ def test_terminal_state_that_might_wait_does_not(config: StateConfiguration, obs
                 with pytest.raises(StateMachineComplete):
                     await getattr(fsm, drive)()
             assert fsm.is_complete
+
+    run(scene())
+
+
+@pytest.mark.parametrize("answer", [None, Unhandled])
+@pytest.mark.parametrize("observed", [True, False])
+def test_terminal_state_whose_timeout_leads_nowhere_is_through(answer: Any, observed: bool) -> None:
+    """Its handler was cut, so there is nothing to wait for."""
+
+    async def scene() -> None:
+        clock = ManualClock()
+        recorder = RecorderHooks()
+        End = StateSpec(name="end.End", qualname="End", config=StateConfiguration(terminal=True, timeout=5.0))
+        End.on_state = lambda ctx: asyncio.sleep(60)
+        End.on_timeout = lambda ctx: answer
+        fsm = StateMachine(End, clock=clock, hooks=[recorder] if observed else [])
+        task = await started(fsm.tick())
+        await clock.run_for(5)
+        with pytest.raises(StateMachineComplete):
+            await task
+        if observed:
+            assert [told for told in lines(recorder) if told.startswith("visit_ended")] == [
+                "visit_ended state=End outcome=timeout duration=5.0 exception=None"
+            ]
+
+    run(scene())
+
+
+@pytest.mark.parametrize("answer", [None, Unhandled])
+@pytest.mark.parametrize("observed", [True, False])
+def test_restarted_terminal_state_is_through_after_its_message(answer: Any, observed: bool) -> None:
+    """A visit that begins with Restart has a message in its only call; what that answers is ignored as well."""
+
+    async def scene() -> None:
+        clock = ManualClock()
+        seen: list[Any] = []
+
+        async def on_state(ctx: Any) -> Any:
+            seen.append(ctx.msg)
+            if ctx.msg is None:
+                await asyncio.sleep(60)
+            return answer
+
+        End = StateSpec(name="end.End", qualname="End", config=StateConfiguration(terminal=True, timeout=5.0))
+        End.on_state = on_state
+        End.on_timeout = lambda ctx: Restart
+        fsm = StateMachine(End, clock=clock, hooks=[RecorderHooks()] if observed else [])
+        task = await started(fsm.tick())
+        await clock.run_for(5)
+        await task
+        fsm.send_message("a")
+        with pytest.raises(StateMachineComplete):
+            await fsm.tick()
+        assert seen == [None, "a"]
+        check_law(fsm)
 
     run(scene())
 

@@ -96,7 +96,7 @@ class Stepper(Mover[T]):
             raise message
         self.msg = message
         answer = await self._call_on_state(node)
-        if answer is None:
+        if answer is None and not node.terminal:
             self._answered_wait(node)
         else:
             await self._answered(node, answer, message)

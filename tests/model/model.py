@@ -213,6 +213,9 @@ class Model(Ledger):
             self.stage = "WAIT"
             raise Failure("UnhandledTimeout")
         answer = yield from self._call("on_timeout", None)
+        edge = find(answer, self.here)
+        if self.here.terminal and edge is not None and edge.kind in {"nothing", "unhandled"}:
+            return (yield from self._depart(Move(Edge(None, "complete"), "timeout")))
         return (yield from self._decide(answer, "on_timeout", None))
 
     def _fail(self):
