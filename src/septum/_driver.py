@@ -93,7 +93,7 @@ class Driver(Session[T]):
                 else:
                     answer = await self._call_on_state(node)
                 if answer is not None:
-                    label, target, seconds, _ = node.quick
+                    label, target, seconds, _, _ = node.quick
                     if answer is label and self._mode == BUSY:
                         self._node = target
                         self._visits += 1
@@ -125,7 +125,7 @@ class Driver(Session[T]):
                     except BaseException:
                         self._mode |= WAIT
                         raise
-                    label, target, seconds, _ = node.quick
+                    label, target, seconds, _, _ = node.quick
                     if answer is label and self._mode == BUSY:
                         self.msg = None
                         self._node = target
@@ -271,7 +271,7 @@ class Driver(Session[T]):
                         else:
                             answer = await self._limited(on_state(self), limited=True)
                         if answer is not None:
-                            label, target, seconds, _ = node.quick
+                            label, target, seconds, _, _ = node.quick
                             if answer is not label or self._mode != BUSY:
                                 await self._finish(node, answer)
                                 break
@@ -296,7 +296,7 @@ class Driver(Session[T]):
                                 self.msg = None
                                 self._mode |= WAIT
                                 break
-                            label, target, seconds, _ = node.quick
+                            label, target, seconds, _, _ = node.quick
                             if answer is not label or self._mode != BUSY:
                                 self._mode |= WAIT
                                 await self._finish(node, answer, message)
