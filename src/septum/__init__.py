@@ -10,6 +10,7 @@ from septum._body import Stats
 from septum._clock import Clock, LoopClock
 from septum._context import SharedContext
 from septum._declare import events, on_enter, on_fail, on_leave, on_state, on_timeout, root, state, transitions
+from septum._detached import detached
 from septum._errors import (
     AlreadyRunning,
     BlockedInUntimedState,
@@ -83,6 +84,7 @@ __all__ = [
     "UnknownTransition",
     "ValidationError",
     "WrongThread",
+    "detached",
     "events",
     "facts",
     "get_all_states",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from septum._clock import new_id
 from septum._context import SharedContext
@@ -62,6 +62,11 @@ class Stats:
     hook_errors: int
 
 
+# Empty ones that all machines share, for most never have anything else; `_mover` makes a machine its own before it puts something in.
+_NO_STACK: Final[list[Node]] = []
+_NO_RETRIES: Final[dict[str, int]] = {}
+
+
 class Aside:
     """What most machines never need, so that those do not pay for it in bytes; made when first used.
 
@@ -87,8 +92,8 @@ class Aside:
     )  # fmt: skip
 
     def __init__(self) -> None:
-        self.stack: list[Node] = []
-        self.retries: dict[str, int] = {}
+        self.stack = _NO_STACK
+        self.retries = _NO_RETRIES
         self.pending: tuple[Move, str, BaseException | None] | None = None
         self.waiter: asyncio.Future[None] | None = None
         self.waiter_loop: asyncio.AbstractEventLoop | None = None

@@ -142,10 +142,7 @@ class StateMachine(Driver[T]):
             AlreadyRunning, WrongThread: Nothing was touched.
             Exception: As `initialize`.
         """
-        if not self._mode & BUSY:
-            # What ended may begin again.
-            self._mode &= ~(DONE | CLOSED)
-        self._claim("reset()")
+        self._claim("reset()", again=True)
         try:
             self._drop_pending()
             self._end_run("reset", None)

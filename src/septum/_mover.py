@@ -287,8 +287,8 @@ class Mover(Mail[T]):
     def _schedule_retry(self, node: Node) -> None:
         """Count a retry and begin its delay, or the next visit at once."""
         aside = self._side()
-        count = aside.retries.get(node.name, 0) + 1
-        aside.retries[node.name] = count
+        retries = aside.retries = aside.retries or {}
+        count = retries[node.name] = retries.get(node.name, 0) + 1
         self._mode |= RETRIED
         aside.retry_count += 1
         policy = node.retry
@@ -309,12 +309,13 @@ class Mover(Mail[T]):
 
     def _push(self, below: tuple[Node, ...]) -> None:
         aside = self._side()
+        stack = aside.stack = aside.stack or []
         for node in below:
-            place = len(aside.stack)
+            place = len(stack)
             if aside.matched == place < len(aside.anchor) and aside.anchor[place] is node:
                 aside.matched = place + 1
-            aside.stack.append(node)
-        self._tell(facts.StackPushed, tuple(node.name for node in below), len(aside.stack))
+            stack.append(node)
+        self._tell(facts.StackPushed, tuple(node.name for node in below), len(stack))
 
     def _pop(self) -> None:
         aside = self._side()

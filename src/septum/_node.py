@@ -188,7 +188,7 @@ class Node:
         return f"<node {self.name}>"
 
 
-NO_EDGE: Final[PlainEdge] = cast("PlainEdge", (_NO_ANSWER,))
+NO_EDGE: Final = cast("PlainEdge", (_NO_ANSWER, None, None, "", 0))
 """Stands for a plain edge that no answer takes."""
 
 

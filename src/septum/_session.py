@@ -62,8 +62,12 @@ class Session(Stepper[T]):
                 raise
             return True
 
-    def _claim(self, called: str) -> None:
+    def _claim(self, called: str, *, again: bool = False) -> None:
         """Begin a call that moves the machine.
+
+        Args:
+            called: The call, as errors name it.
+            again: What has ended may begin again.
 
         Raises:
             AlreadyRunning, WrongThread, StateMachineComplete, NoStateToTick: Nothing was touched.
@@ -74,11 +78,11 @@ class Session(Stepper[T]):
             raise _errors.wrong_thread(name, called)
         if mode & BUSY:
             raise _errors.already_running(name, called)
-        if mode & DONE:
+        if mode & DONE and not again:
             raise _errors.complete(name)
-        if mode & CLOSED:
+        if mode & CLOSED and not again:
             raise _errors.NoStateToTick(f"machine {name!r} is closed: its `async with` has ended. reset() starts it again.", machine=name)
-        self._mode = mode & ~FAILED | BUSY
+        self._mode = mode & ~(DONE | CLOSED | FAILED) | BUSY
 
     def _release(self) -> None:
         """End a call that moved the machine."""

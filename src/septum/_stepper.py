@@ -200,21 +200,21 @@ class Stepper(Mover[T]):
             for steps in range(1, most + 1):  # noqa: B007 - returned
                 if node.speed <= ASYNC:
                     answer = await node.on_state(self)
-                    quick = node.quick
+                    label, target, seconds, _, place = node.quick
                 else:
                     answer = await self._limited(node.on_state(self), limited=True)
-                    quick = NO_EDGE if node.terminal else node.quick
-                if answer is not quick[0] or self._mode != WATCHED or watch.audience is not audience:
+                    label, target, seconds, _, place = NO_EDGE if node.terminal else node.quick
+                if answer is not label or self._mode != WATCHED or watch.audience is not audience:
                     began = self._skip_facts(watch, began)
                     await self._finish(node, answer)
                     began = self._visits
                     break
                 self._visits += 1
                 if counts is not None:
-                    counts[quick[4]] += 1
-                if quick[2] is not None:
-                    self._deadline = now() + quick[2]
-                self._node = node = quick[1]
+                    counts[place] += 1
+                if seconds is not None:
+                    self._deadline = now() + seconds
+                self._node = node = target
                 if node is until:
                     break
         except Exception as error:

@@ -82,7 +82,10 @@ class Teller(Body[T]):
             self._seat(watch, who)
             watch.newcomers = tuple(hook for hook in watch.newcomers if hook in hooks)
             return
-        self._side().watch = watch = _hooks.Watch(who, level, self._plan.clock)
+        aside = self._side()
+        # The same object as all machines with the same hooks have.
+        aside.hooks = who.hooks
+        aside.watch = watch = _hooks.Watch(who, level, self._plan.clock)
         self._mode |= OBSERVED
         self._hold_mail()
         if not self._mode & NOT_RUNNING:
@@ -110,6 +113,11 @@ class Teller(Body[T]):
         if methods:
             header = (watch.origin, max(1, seq), self._visits - watch.before, self._plan.now(), self._plan.clock.wall_ns())
             watch.tell(methods, build(fact, (*header, *own)))
+
+    @property
+    def hooks(self) -> tuple[Hooks, ...]:
+        """Who is told of this machine: its own hooks, then those that were installed for the process when it was made."""
+        return () if self._aside is None else self._aside.hooks
 
     @property
     def state_age(self) -> float | None:

@@ -69,6 +69,16 @@ def test_call_from_another_thread_is_refused(call: str, observed: bool) -> None:
     run(main())
 
 
+def test_reset_from_another_thread_leaves_what_has_ended_as_it_is() -> None:
+    """Refused, it does not open a closed machine either."""
+    fsm = machine(clock=ManualClock())
+    asyncio.run(fsm.initialize())
+    asyncio.run(fsm.close())
+
+    assert isinstance(in_thread(lambda: asyncio.run(fsm.reset())), WrongThread)
+    assert (fsm.has_ended, fsm.send_message("late"), ledger(fsm)) == (True, False, {"accepted": 1, "closed": 1})
+
+
 def test_machine_belongs_to_the_thread_that_initialised_it() -> None:
     """Constructed here and initialised there, it is there that it may be called."""
     fsm = machine(clock=ManualClock())

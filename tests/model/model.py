@@ -296,7 +296,8 @@ class Model(Ledger):
             if move.exception is None:
                 raise
             self.counts["errors"] += 1
-            to = "error_state" if move.edge.kind == "error" else "on_error_fn"
+            # on_error_fn, too, may choose a state that is not listed here.
+            to = "error_state" if move.edge == Edge(None, "error", (self.definition.error,)) else "on_error_fn"
             self.tell("ErrorRouted", exception=second.what, state=self.state, to=to)
 
     def _go(self):

@@ -71,7 +71,7 @@ def Bare() -> None:
         ctx.send_message({"any": "object"}, headers={"traceparent": "00-..."})
         ctx.log("text")
         ctx.log.warning("text", left=3)
-        assert_type(ctx.log.exception("text", exc_info=ValueError()), None)
+        assert_type(ctx.log.error("text", exc_info=ValueError()), None)
         return Events.GO if ctx.msg else None
 
     @septum.transitions
