@@ -27,6 +27,7 @@ lint: $(VENV)/dev.stamp ## Check format, rules, types (mypy and pyright, both st
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python .ci/reference.py --check
+	$(BIN)/python .ci/semconv.py --check
 
 format: $(VENV)/dev.stamp ## Format the code and apply the fixes that ruff is sure of.
 	$(BIN)/ruff check --fix .

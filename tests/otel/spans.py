@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from septum.otel import OTelHooks
+from septum.otel._config import Fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +21,15 @@ PROBE = "probe"
 
 
 class Tracing:
-    """An SDK of its own; `spans` are the finished ones, in the order in which they ended."""
+    """An SDK of its own; `spans` are the finished ones, in the order in which they ended; without spans for messages unless told."""
 
-    def __init__(self, sampler: Sampler | None = None) -> None:
+    def __init__(self, sampler: Sampler | None = None, **fields: Unpack[Fields]) -> None:
         self._exporter = InMemorySpanExporter()
         self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
         self.provider.add_span_processor(SimpleSpanProcessor(self._exporter))
         self._probes = self.provider.get_tracer(PROBE)
-        self.hooks = OTelHooks(tracer_provider=self.provider)
+        settings: Fields = {"detail": "visits", "metrics": "off", **fields}
+        self.hooks = OTelHooks(tracer_provider=self.provider, **settings)
 
     @property
     def spans(self) -> Sequence[ReadableSpan]:

@@ -54,7 +54,7 @@ def test_instrument_traces_machines_made_from_then_on(tracing: Tracing) -> None:
 
     asyncio.run(one_run(tracing))
 
-    assert tracing.walk() == [("run Job", "stopped"), ("visit Job.Idle", "stopped")]
+    assert tracing.walk() == [("run Job", "stopped"), ("visit Job.Idle", "stopped"), ("process str", "")]
     assert tracing.places() == {"inside": "1 Idle"}
 
 
@@ -86,7 +86,7 @@ def test_instrument_again_after_uninstrument(tracing: Tracing) -> None:
     asyncio.run(one_run())
     other.provider.shutdown()
 
-    assert (len(tracing.spans), len(other.spans)) == (2, 0)
+    assert (len(tracing.spans), len(other.spans)) == (3, 0)
 
 
 def test_a_second_provider_is_refused(tracing: Tracing) -> None:
@@ -99,7 +99,57 @@ def test_a_second_provider_is_refused(tracing: Tracing) -> None:
         septum.otel.instrument()
 
     asyncio.run(one_run())
-    assert len(tracing.spans) == 2
+    assert len(tracing.spans) == 3
+
+
+def test_a_second_call_that_asks_for_nothing_else_changes_nothing(tracing: Tracing) -> None:
+    """A field that is not given is left as it is, so that a bare call agrees with whatever turned tracing on."""
+    septum.otel.instrument(tracer_provider=tracing.provider, detail="visits", events=False)
+    septum.otel.instrument(tracer_provider=tracing.provider)
+    septum.otel.instrument(tracer_provider=tracing.provider, detail="visits")
+
+    asyncio.run(one_run())
+
+    assert tracing.walk() == [("run Job", "stopped"), ("visit Job.Idle", "stopped")]
+
+
+def test_a_second_call_that_disagrees_is_refused(tracing: Tracing) -> None:
+    """The text says what differs, and nothing else; the first call stays in force."""
+    septum.otel.instrument(tracer_provider=tracing.provider, detail="visits", metrics="off")
+
+    with pytest.raises(SeptumError) as raised:
+        septum.otel.instrument(tracer_provider=tracing.provider, detail="handlers", metrics="off", events=False)
+
+    assert str(raised.value) == (
+        "machines are traced already, with detail='visits', events=True, and now detail='handlers', events=False was given; "
+        "call septum.otel.uninstrument() first, or leave out what is to stay"
+    )
+    asyncio.run(one_run())
+    assert tracing.walk() == [("run Job", "stopped"), ("visit Job.Idle", "stopped")]
+
+
+@pytest.mark.parametrize("turned_on", [False, True])
+def test_a_wrong_field_is_refused_and_changes_nothing(tracing: Tracing, turned_on: bool) -> None:
+    """Also while tracing is on; the switch stays as it was."""
+    if turned_on:
+        septum.otel.instrument(tracer_provider=tracing.provider)
+
+    with pytest.raises(TypeError, match="SeptumConfig has no field 'detial'. Did you mean 'detail'?"):
+        septum.otel.instrument(tracer_provider=tracing.provider, detial="visits")
+
+    asyncio.run(one_run())
+    assert bool(tracing.spans) is turned_on
+
+
+def test_a_wrong_variable_is_refused_and_nothing_installed(tracing: Tracing, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text names the variable; the switch stays off."""
+    monkeypatch.setenv("SEPTUM_OTEL_METRICS", "all")
+
+    with pytest.raises(ValueError, match="SEPTUM_OTEL_METRICS is 'all'; allowed are off, counts, states, standard, full."):
+        septum.otel.instrument(tracer_provider=tracing.provider)
+
+    asyncio.run(one_run())
+    assert tracing.spans == ()
 
 
 def test_what_is_no_provider_is_refused_and_nothing_installed(tracing: Tracing) -> None:
@@ -109,7 +159,7 @@ def test_what_is_no_provider_is_refused_and_nothing_installed(tracing: Tracing) 
 
     septum.otel.instrument(tracer_provider=tracing.provider)
     asyncio.run(one_run())
-    assert len(tracing.spans) == 2
+    assert len(tracing.spans) == 3
 
 
 def test_without_an_sdk_machines_run_as_ever() -> None:
@@ -200,3 +250,18 @@ def test_the_hooks_of_one_machine_do_without_the_switch(tracing: Tracing) -> Non
     asyncio.run(main())
 
     assert tracing.walk() == [("run Watched", "stopped"), ("visit Watched.Idle", "stopped")]
+
+
+def test_a_machine_s_own_hooks_go_before_those_of_the_process(tracing: Tracing) -> None:
+    """It is traced once, by its own."""
+    other = Tracing()
+    septum.otel.instrument(tracer_provider=other.provider)
+
+    async def main() -> None:
+        async with StateMachine(Idle, name="Job", hooks=[tracing.hooks]) as fsm:
+            await fsm.tick()
+
+    asyncio.run(main())
+    other.provider.shutdown()
+
+    assert (len(tracing.spans), len(other.spans)) == (2, 0)

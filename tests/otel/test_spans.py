@@ -28,7 +28,8 @@ from septum import (
     semconv,
     septum,
 )
-from septum.otel import OTelHooks, _spans
+from septum.otel import OTelHooks
+from septum.otel import _hooks as otel_hooks
 from septum.testing import ManualClock, RecorderHooks, settle
 from tests.otel.spans import Tracing
 
@@ -49,7 +50,13 @@ def tracing() -> Iterator[Tracing]:
 
 
 def observed(state: Any, tracing: Tracing, **arguments: Any) -> StateMachine[Any]:
-    return StateMachine(state, name="Job", machine_id="job-7", hooks=[OTelHooks(tracer_provider=tracing.provider)], **arguments)
+    return StateMachine(
+        state,
+        name="Job",
+        machine_id="job-7",
+        hooks=[OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")],
+        **arguments,
+    )
 
 
 @septum.state(config=StateConfiguration(can_dwell=True))
@@ -121,12 +128,24 @@ def test_a_run_has_a_span_and_each_visit_a_child_with_all_attributes(tracing: Tr
         "septum.operation.name": "run",
         "septum.machine.definition.hash": started.definition.hash,
         "septum.run.outcome": "completed",
+        "septum.run.segment": 0,
         "septum.seq": 1,
         **identity,
     }
     assert (run.instrumentation_scope.name, run.instrumentation_scope.schema_url) == (semconv.SCOPE, semconv.SCHEMA_URL)
-    for number, (span, state, outcome) in enumerate(
-        [(first, "Idle", "transition"), (second, "Busy", "timeout"), (third, "Idle", "completed")], 1
+    below = "septum.transition."
+    for number, (span, state, outcome, way) in enumerate(
+        [
+            (first, "Idle", "transition", {f"{below}kind": "initial", f"{below}label": "Do.NEXT", f"{below}to_state": "Busy"}),
+            (
+                second,
+                "Busy",
+                "timeout",
+                {f"{below}kind": "label", f"{below}label": "Do.NEXT", f"{below}to_state": "Idle", "septum.timeout.duration": 2.5},
+            ),
+            (third, "Idle", "completed", {f"{below}kind": "label", f"{below}label": "Do.END"}),
+        ],
+        1,
     ):
         assert (span.name, span.kind, span.parent, span.status.status_code) == (
             f"visit Job.{state}",
@@ -140,6 +159,7 @@ def test_a_run_has_a_span_and_each_visit_a_child_with_all_attributes(tracing: Tr
             "septum.visit.number": number,
             "septum.visit.outcome": outcome,
             "septum.seq": starts[number].seq,
+            **way,
             **identity,
         }
         assert (span.start_time, span.end_time) == (starts[number].wall, ends[number].wall)
@@ -323,7 +343,7 @@ def test_a_machine_first_watched_in_mid_run_has_spans_from_then_on(tracing: Trac
         fsm = StateMachine(Idle, name="Job")
         fsm.send_message(Do.NEXT)
         await fsm.tick()
-        fsm.attach(OTelHooks(tracer_provider=tracing.provider))
+        fsm.attach(OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off"))
         fsm.send_message(Do.NEXT)
         await fsm.tick()
         await fsm.reset()
@@ -337,7 +357,7 @@ def test_a_hook_that_comes_back_ends_what_it_left_open(tracing: Tracing) -> None
     """Detached and attached again in mid-run: the old spans end as continued, new ones begin, the run's id stays."""
 
     async def main() -> None:
-        hooks = OTelHooks(tracer_provider=tracing.provider)
+        hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
         async with StateMachine(Idle, name="Job", hooks=[hooks]) as fsm:
             await fsm.tick()
             fsm.detach(hooks)
@@ -357,7 +377,7 @@ def test_a_hook_that_comes_back_ends_what_it_left_open(tracing: Tracing) -> None
 
 def test_machines_that_are_dropped_leave_nothing_behind(tracing: Tracing) -> None:
     """Nobody says that a dropped machine ends; its spans are closed as stopped by the next fact of any other, and nothing is kept of it."""
-    hooks = OTelHooks(tracer_provider=tracing.provider)
+    hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
     clock = ManualClock()
 
     async def begin() -> None:
@@ -382,7 +402,7 @@ def test_machines_that_are_dropped_leave_nothing_behind(tracing: Tracing) -> Non
 
 def test_a_running_machine_tidies_up_after_a_dropped_one(tracing: Tracing) -> None:
     """Any other machine's next visit is enough; a machine dropped just before close() is ended once, as continued."""
-    hooks = OTelHooks(tracer_provider=tracing.provider)
+    hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
 
     async def main() -> None:
         async with StateMachine(Idle, name="Other", hooks=[hooks]) as other:
@@ -413,7 +433,7 @@ def outcome_of(span: Any) -> str:
 
 def test_a_retry_delay_is_no_visit(tracing: Tracing) -> None:
     """The retried visit ends before the delay, the next begins after it; closed in between, only the run is left to end."""
-    hooks = OTelHooks(tracer_provider=tracing.provider)
+    hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
 
     @septum.state(name="Trying", config=StateConfiguration(retry=RetryPolicy(base=4.0)))
     def Trying() -> None:
@@ -455,7 +475,8 @@ def test_facts_without_a_machine_make_spans_too(tracing: Tracing) -> None:
     ]
 
     for fact in told:
-        getattr(tracing.hooks, fact.told_as)(fact)
+        for hook in (tracing.hooks,) if fact is told[0] else tracing.hooks.delegates(told[0].origin):
+            getattr(hook, fact.told_as)(fact)
 
     assert tracing.walk() == [("run Job", "failed"), ("visit Job.Idle", "error")]
     assert [(span.status.status_code, "error.type" in span.attributes) for span in tracing.spans] == [(StatusCode.ERROR, False)] * 2
@@ -463,7 +484,7 @@ def test_facts_without_a_machine_make_spans_too(tracing: Tracing) -> None:
 
 def test_facts_of_an_unknown_run_are_ignored(tracing: Tracing) -> None:
     """A hook that never saw the run begin, or closed it already, makes nothing of what it is told."""
-    hooks = OTelHooks(tracer_provider=tracing.provider)
+    hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
     common = {"run_id": "unknown", "state": "m.A"}
 
     for fact in (
@@ -486,14 +507,14 @@ def test_the_scope_has_septum_s_version_if_it_is_installed(monkeypatch: pytest.M
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    assert _spans._version() == version("septum")
-    monkeypatch.setattr(_spans, "version", missing)
-    assert _spans._version() is None
+    assert otel_hooks._version() == version("septum")
+    monkeypatch.setattr(otel_hooks, "version", missing)
+    assert otel_hooks._version() is None
 
 
 def test_closed_hooks_end_their_spans_and_stay_silent(tracing: Tracing) -> None:
     """close() ends run and visit as continued, also from inside a handler, and the machine goes on without spans."""
-    hooks = OTelHooks(tracer_provider=tracing.provider)
+    hooks = OTelHooks(tracer_provider=tracing.provider, detail="visits", metrics="off")
 
     @septum.state(config=StateConfiguration(can_dwell=True))
     def Closing() -> None:

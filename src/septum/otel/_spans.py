@@ -1,269 +1,311 @@
-"""Spans: one for the run, one for each visit below it, and the visit's made current around every handler call."""
+"""The hooks that turn facts into spans; `OTelHooks` sends them in its place, for runs that are recorded and for those that are not."""
 
 from __future__ import annotations
 
-import weakref
-from collections import deque
-from contextvars import ContextVar
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+import inspect
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.context import attach, detach, get_current
-from opentelemetry.trace import StatusCode, get_tracer, set_span_in_context
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.utils import is_instrumentation_enabled
+from opentelemetry.trace import NonRecordingSpan, SpanKind, get_current_span, set_span_in_context
 
-from septum import BlockedInUntimedState, Hooks, MailboxFull, RetriesExhausted, UnhandledTimeout, UnknownTransition, semconv
+from septum import Hooks, facts, semconv
+from septum.logs import type_name
+from septum.otel._failures import fail
+from septum.otel._segments import Segments, link, span_of
+from septum.otel.propagation import sender_context
 
 if TYPE_CHECKING:
-    from contextvars import Token
+    from collections.abc import Callable, Mapping
 
-    from opentelemetry.context import Context
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import Link, Span, SpanContext
 
-    from septum import facts
+    from septum.otel._run import Run
 
-_ERROR_TYPES: dict[type[BaseException], str] = {
-    UnhandledTimeout: semconv.ErrorType.TIMEOUT,
-    RetriesExhausted: semconv.ErrorType.RETRIES_EXHAUSTED,
-    BlockedInUntimedState: semconv.ErrorType.BLOCKED_IN_UNTIMED_STATE,
-    UnknownTransition: semconv.ErrorType.UNKNOWN_TRANSITION,
-    MailboxFull: semconv.ErrorType.MAILBOX_FULL,
-}
+_LINKED = {semconv.VisitOutcome.RETRY, semconv.VisitOutcome.TIMEOUT, semconv.VisitOutcome.POP}
 
 
-class _Run:
-    """What is kept for one run of one machine while it is open.
+class Working(Hooks):
+    """Makes the run's span current while the machine works, and asks for no facts: for runs that the sampler dropped."""
 
-    Attributes:
-        span: The run's own span.
-        context: The run's span in the context in which the run began; parent of every visit.
-        visit: The span of the visit that the machine is in; None between visits, or when the run is not sampled.
-        attached: What undoes the last `handler_started`; None between handler calls.
-        handled: The last exception that `on_error_fn` answered with a transition.
-        last: Wall time of the last fact that was seen, in nanoseconds.
-        machine: Weak reference that reports the machine's disappearance; None if the machine cannot be referenced.
-    """
+    def __init__(self, segments: Segments) -> None:
+        self.segments = segments
+        self.runs = segments.runs
 
-    __slots__ = ("attached", "attributes", "context", "handled", "last", "machine", "names", "span", "visit")
-
-    def __init__(self, fact: facts.RunStarted, span: Span, context: Context) -> None:
-        self.span = span
-        self.context = context
-        self.visit: Span | None = None
-        self.attached: tuple[Token[object], Token[Context]] | None = None
-        self.handled: BaseException | None = None
-        self.last = fact.wall
-        self.names = fact.definition.by_name
-        self.attributes = {
-            semconv.OPERATION_NAME: semconv.Operation.VISIT,
-            semconv.MACHINE_NAME: fact.machine_name,
-            semconv.MACHINE_ID: fact.machine_id,
-            semconv.RUN_ID: fact.run_id,
-        }
-        self.machine: weakref.ref[object] | None = None
+    def working(self, run: facts.Origin, /) -> Callable[[], None] | None:
+        """Make the innermost open span current until the machine pauses."""
+        known = self.runs.get(run[2])
+        return None if known is None else self.segments.begin_work(known)
 
 
-# Resetting it fails exactly where detaching would fail, and be logged by OpenTelemetry as "Failed to detach context": in another context
-# than that of `handler_started`, when a task was abandoned and its coroutine is closed by whoever collects it
-# (test_an_abandoned_tick_that_is_closed_elsewhere_is_no_error).
-_bracket: ContextVar[object] = ContextVar("septum.otel.bracket")
+class Tracing(Working):
+    """Makes the spans of visits and of messages."""
 
-
-class OTelHooks(Hooks):
-    """Makes a span `run {machine}` for each run and a child `visit {machine}.{state}` for each visit.
-
-    A run's span is a child of the span that is current where the run begins. Inside a handler the visit's span is current, on top of the
-    context that the machine is driven from: spans that the handler makes, also in tasks that it starts, are children of the visit.
-    One object serves any number of machines.
-    """
-
-    def __init__(self, *, tracer_provider: TracerProvider | None = None) -> None:
-        """Make hooks that record nothing yet.
-
-        Args:
-            tracer_provider: Where spans are made; None means the global provider, also one that the program sets later.
-
-        Raises:
-            TypeError: *tracer_provider* is not a tracer provider.
-        """
-        if tracer_provider is not None and not callable(getattr(tracer_provider, "get_tracer", None)):
-            raise TypeError(
-                f"tracer_provider must be an OpenTelemetry TracerProvider or None, not {tracer_provider!r}; "
-                "opentelemetry.sdk.trace.TracerProvider() makes one"
-            )
-        self.tracer_provider = tracer_provider
-        self._tracer = get_tracer(semconv.SCOPE, _version(), tracer_provider, schema_url=semconv.SCHEMA_URL)
-        self._runs: dict[str, _Run] = {}
-        self._vanished: deque[str] = deque()
-        self._closed = False
-
-    def run_started(self, fact: facts.RunStarted, /) -> None:
-        """Open the run's span, below the span that is current here."""
-        self._sweep()
-        if self._closed:
-            return
-        known = self._runs.pop(fact.run_id, None)
-        if known is not None:
-            # Detached and attached again in mid-run: what happened in between was not seen.
-            _end(known, semconv.RunOutcome.CONTINUED, semconv.VisitOutcome.CONTINUED)
-        here = get_current()
-        span = self._tracer.start_span(
-            f"{semconv.Operation.RUN} {fact.machine_name}",
-            context=here,
-            attributes={
-                semconv.OPERATION_NAME: semconv.Operation.RUN,
-                semconv.MACHINE_NAME: fact.machine_name,
-                semconv.MACHINE_ID: fact.machine_id,
-                semconv.MACHINE_DEFINITION_HASH: fact.definition.hash,
-                semconv.RUN_ID: fact.run_id,
-                semconv.SEQ: fact.seq,
-            },
-            start_time=fact.wall,
-        )
-        run = _Run(fact, span, set_span_in_context(span, here))
-        run.machine = self._watch(fact.machine, fact.run_id)
-        self._runs[fact.run_id] = run
-
-    def run_ended(self, fact: facts.RunEnded, /) -> None:
-        """Close the run's span with its outcome and forget the run."""
-        run = self._runs.pop(fact.run_id, None)
-        if run is None:
-            return
-        span = run.span
-        span.set_attribute(semconv.RUN_OUTCOME, fact.outcome)
-        if fact.outcome == semconv.RunOutcome.FAILED:
-            _fail(span, fact.exception)
-        span.end(fact.wall)
+    def __init__(self, segments: Segments) -> None:
+        super().__init__(segments)
+        self._config = segments.config
+        self._by_message = segments.config.detail != "visits"
+        self._most_visits = segments.config.segment_max_visits
 
     def visit_started(self, fact: facts.VisitStarted, /) -> None:
-        """Open the visit's span, below the run's; nothing when the run is not recorded."""
-        if self._vanished:
-            self._sweep()
-        run = self._runs.get(fact.run_id)
-        # A span that the sampler drops costs a quarter of one that is kept; not asking for it costs nothing.
-        if run is None or not run.span.is_recording():
+        """Begin a visit's span, in a new segment if it is time."""
+        run = self.runs.get(fact.origin[2])
+        if run is None:
+            return
+        segments = self.segments
+        if segments.runs.vanished:
+            segments.sweep()
+        if segments.scope == "visit":
+            if run.segment_visits or run.segment:
+                run.segment += 1
+            if run.first is not None:
+                run.context = Context()
+                run.links = [
+                    *(run.links or ()),
+                    *link(run.previous, semconv.LinkType.PREVIOUS_SEGMENT),
+                    *link(run.first, semconv.LinkType.FIRST_SEGMENT),
+                ]
+        elif run.segment_visits >= self._most_visits or segments.is_old(run, fact.wall):
+            links = run.links
+            segments.roll_over(run, fact.wall, fact.seq)
+            run.links = links
+        run.segment_visits += 1
+        segments.open_visit(run, fact.state, fact.visit, fact.seq, fact.wall, fact.kind, fact.stack)
+
+    def visit_ended(self, fact: facts.VisitEnded, /) -> None:
+        """Note how the visit ended, and what the next one is to be linked to."""
+        run = self.runs.get(fact.origin[2])
+        if run is None:
             return
         run.last = fact.wall
-        state = run.names[fact.state].qualname
-        run.visit = self._tracer.start_span(
-            f"{semconv.Operation.VISIT} {fact.machine_name}.{state}",
-            context=run.context,
+        if fact.outcome in _LINKED:
+            run.links = [*(run.links or ()), *link(span_of(run.process or run.visit), semconv.LinkType.CAUSE)]
+        if run.process is not None:
+            self.segments.end_process(run, fact.wall)
+        run.ending = fact
+        run.left = span_of(run.visit)
+
+    def transition_taken(self, fact: facts.TransitionTaken, /) -> None:
+        """End the visit's span."""
+        run = self.runs.get(fact.origin[2])
+        if run is not None and run.ending is not None:
+            self.segments.leave_visit(run, fact)
+
+    def stack_pushed(self, fact: facts.StackPushed, /) -> None:
+        """Note which visit the states that come back some day were pushed by."""
+        run = self.runs.get(fact.origin[2])
+        if run is not None:
+            frames = run.frames = run.frames or []
+            frames.extend([run.left] * len(fact.states))
+
+    def stack_popped(self, fact: facts.StackPopped, /) -> None:
+        """Link the state that comes back to the visit that pushed it."""
+        run = self.runs.get(fact.origin[2])
+        if run is not None and run.frames:
+            run.links = [*(run.links or ()), *link(run.frames.pop(), semconv.LinkType.CALLER)]
+
+    def retry_scheduled(self, fact: facts.RetryScheduled, /) -> None:
+        """Note which retry the next visit is."""
+        run = self.runs.get(fact.origin[2])
+        if run is not None:
+            run.retry = (fact.count, fact.limit)
+
+    def error_routed(self, fact: facts.ErrorRouted, /) -> None:
+        """Mark the message's span as failed, unless `on_error_fn` had an answer."""
+        run = self.runs.get(fact.origin[2])
+        if run is None:
+            return
+        if fact.to == "on_error_fn":
+            run.handled = fact.exception
+        elif run.process is not None:
+            fail(run.process, fact.exception)
+
+    # ---- messages
+
+    def message_queued(self, fact: facts.MessageQueued, /) -> None:
+        """Remember where the message was sent from, with a span for that if it is asked for."""
+        run = self.runs.get(fact.origin[2])
+        if run is None:
+            return
+        if self._config.send_spans and is_instrumentation_enabled():
+            sent = self._send(run, fact)
+            sent.end(fact.wall)
+            sender: SpanContext | None = sent.get_span_context()
+        else:
+            sender = sender_context(fact.headers) if fact.headers else get_current_span().get_span_context()
+        if fact.number and sender is not None and sender.is_valid:
+            if run.senders is None:
+                run.senders = {}
+            run.senders[fact.number] = sender
+
+    def message_dropped(self, fact: facts.MessageDropped, /) -> None:
+        """Forget a message that will not be taken; one that was rejected has a failed span if sending has spans."""
+        run = self.runs.get(fact.origin[2])
+        if run is None:
+            return
+        if run.senders:
+            run.senders.pop(fact.number, None)
+        if fact.reason == semconv.DropReason.REJECTED and self._config.send_spans and is_instrumentation_enabled():
+            sent = self._send(run, fact)
+            sent.set_attribute(semconv.ERROR_TYPE, semconv.ErrorType.MAILBOX_FULL)
+            fail(sent, None)
+            sent.end(fact.wall)
+
+    def _send(self, run: Run, fact: facts.MessageQueued | facts.MessageDropped) -> Span:
+        kind = type_name(fact.message)
+        known: dict[str, str | int] = {semconv.MESSAGE_ID: str(fact.number)} if fact.number else {}
+        if isinstance(fact, facts.MessageQueued):
+            known[semconv.MESSAGE_PRIORITY] = fact.priority
+        return self.segments.tracer.start_span(
+            f"{semconv.Operation.SEND} {kind}",
+            kind=SpanKind.PRODUCER,
             attributes={
+                semconv.OPERATION_NAME: semconv.Operation.SEND,
                 **run.attributes,
-                semconv.STATE_NAME: state,
-                semconv.VISIT_NUMBER: fact.visit,
                 semconv.SEQ: fact.seq,
+                semconv.MESSAGE_TYPE: kind,
+                **known,
             },
             start_time=fact.wall,
         )
 
-    def visit_ended(self, fact: facts.VisitEnded, /) -> None:
-        """Close the visit's span with its outcome; an error if an exception ended it that nobody handled."""
-        run = self._runs.get(fact.run_id)
-        if run is None or run.visit is None:
-            return
-        span, run.visit = run.visit, None
-        handled, run.handled = run.handled, None
-        run.last = fact.wall
-        span.set_attribute(semconv.VISIT_OUTCOME, fact.outcome)
-        if fact.outcome == semconv.VisitOutcome.ERROR and (fact.exception is None or fact.exception is not handled):
-            _fail(span, fact.exception)
-        span.end(fact.wall)
-
-    def handler_started(self, fact: facts.HandlerStarted, /) -> None:
-        """Make the visit's span current in this context, on top of whatever else is in it."""
-        run = self._runs.get(fact.run_id)
+    def message_taken(self, fact: facts.MessageTaken, /) -> None:
+        """Begin the message's span, linked to where it was sent from, or below it."""
+        run = self.runs.get(fact.origin[2])
         if run is None:
             return
-        context = set_span_in_context(run.span if run.visit is None else run.visit)
-        run.attached = (_bracket.set(run), attach(context))
+        sender = run.senders.pop(fact.number, None) if run.senders else sender_context(fact.headers)
+        self._take(
+            run,
+            fact,
+            type_name(fact.message),
+            sender,
+            {
+                semconv.MESSAGE_PRIORITY: fact.priority,
+                semconv.MESSAGE_WAIT_TIME: fact.waited,
+                semconv.MAILBOX_DEPTH: fact.depth,
+                **({semconv.MESSAGE_ID: str(fact.number)} if fact.number else {}),
+            },
+        )
+
+    def timeout_fired(self, fact: facts.TimeoutFired, /) -> None:
+        """Begin the span of a deadline, which is dealt with as a message is."""
+        run = self.runs.get(fact.origin[2])
+        if run is not None:
+            self._take(run, fact, "timeout", None, {semconv.TIMEOUT_DURATION: float(fact.after)})
+
+    def _take(self, run: Run, fact: facts.Fact, kind: str, sender: SpanContext | None, attributes: Mapping[str, str | int | float]) -> None:
+        segments = self.segments
+        segments.end_process(run, fact.wall)
+        if segments.is_old(run, fact.wall):
+            segments.roll_over(run, fact.wall, fact.seq)
+        visit = run.visit
+        parent = run.context if visit is None else set_span_in_context(visit, run.base)
+        links: list[Link] = []
+        by_message = segments.scope == "message"
+        if by_message:
+            run.home = None
+        if sender is not None and by_message:
+            parent = set_span_in_context(NonRecordingSpan(sender), run.base)
+            links = link(span_of(visit), semconv.LinkType.SEGMENT)
+        elif sender is not None:
+            links = link(sender, semconv.LinkType.MESSAGE)
+        if not self._by_message:
+            if sender is not None and by_message:
+                run.home = parent
+            else:
+                run.links = [*(run.links or ()), *links]
+            return
+        if not is_instrumentation_enabled():
+            return
+        span = run.process = segments.tracer.start_span(
+            f"{semconv.Operation.PROCESS} {kind}",
+            context=parent,
+            kind=SpanKind.CONSUMER,
+            attributes={
+                semconv.OPERATION_NAME: semconv.Operation.PROCESS,
+                **run.attributes,
+                semconv.STATE_NAME: run.state(run.visit_state),
+                semconv.VISIT_NUMBER: fact.visit,
+                semconv.SEQ: fact.seq,
+                semconv.MESSAGE_TYPE: kind,
+                **attributes,
+                **({semconv.RETRY_COUNT: run.retries} if run.retries else {}),
+            },
+            links=links,
+            start_time=fact.wall,
+        )
+        if sender is not None and by_message:
+            run.home = set_span_in_context(span, run.base)
+        segments.show(run, span)
+
+
+class HandlerTracing(Tracing):
+    """Makes a span for every handler call as well."""
+
+    def __init__(self, segments: Segments) -> None:
+        super().__init__(segments)
+        self._calls: dict[str, Span] = {}
+
+    def handler_started(self, fact: facts.HandlerStarted, /) -> None:
+        """Begin the call's span and make it current."""
+        run = self.runs.get(fact.origin[2])
+        if run is None or run.suppressed:
+            return
+        above = run.current
+        state = run.state(fact.state)
+        attributes: dict[str, str | int] = {
+            semconv.OPERATION_NAME: semconv.Operation.HANDLE,
+            **run.attributes,
+            semconv.STATE_NAME: state,
+            semconv.VISIT_NUMBER: fact.visit,
+            semconv.SEQ: fact.seq,
+            semconv.HANDLER_NAME: fact.handler,
+            **_code(getattr(run.names[fact.state], fact.handler, None), where=self._config.code_attributes),
+        }
+        span = self._calls[run.run_id] = self.segments.tracer.start_span(
+            f"{fact.handler} {run.name}.{state}",
+            context=run.context if above is None else set_span_in_context(above, run.base),
+            attributes=attributes,
+            start_time=fact.wall,
+        )
+        self.segments.show(run, span)
 
     def handler_finished(self, fact: facts.HandlerFinished, /) -> None:
-        """Make current again what was current before the handler."""
-        run = self._runs.get(fact.run_id)
-        if run is None or run.attached is None:
+        """End the call's span: failed if the handler raised anything but a cancellation."""
+        span = self._calls.pop(fact.origin[2], None)
+        if span is None:
             return
-        (bracket, token), run.attached = run.attached, None
-        run.last = fact.wall
-        if self._closed:
-            del self._runs[fact.run_id]
-        try:
-            _bracket.reset(bracket)
-        except ValueError:
-            return  # Another context: there is nothing to undo here, and the one that was changed is gone.
-        detach(token)
-
-    def error_routed(self, fact: facts.ErrorRouted, /) -> None:
-        """Note an exception that `on_error_fn` handled: the visit that it ends is no error."""
-        run = self._runs.get(fact.run_id)
-        if run is not None and fact.to == "on_error_fn":
-            run.handled = fact.exception
-
-    def close(self) -> None:
-        """End every open span as `continued` and record nothing more; the machines run on."""
-        self._closed = True
-        for run_id, run in list(self._runs.items()):
-            _end(run, semconv.RunOutcome.CONTINUED, semconv.VisitOutcome.CONTINUED)
-            # A handler that is at work now still has to find out what to detach.
-            if run.attached is None:
-                self._runs.pop(run_id, None)
-
-    def _watch(self, machine: object, run_id: str) -> weakref.ref[object] | None:
-        """Note the end of the run *run_id* when *machine* is dropped without telling it."""
-        if machine is None:
-            return None
-        vanished = self._vanished
-        # Only noted: this may be called in the middle of anything, also where the SDK holds a lock that ending a span needs.
-        return weakref.ref(machine, lambda _: vanished.append(run_id))
-
-    def _sweep(self) -> None:
-        """End the spans of machines that were dropped in the middle of a run, at the time of the last that was seen of them."""
-        while self._vanished:
-            try:
-                run = self._runs.pop(self._vanished.popleft(), None)
-            except IndexError:  # pragma: no cover - another thread swept
-                return
-            if run is not None:
-                _end(run, semconv.RunOutcome.STOPPED, semconv.VisitOutcome.STOPPED)
+        if isinstance(fact.exception, Exception):
+            fail(span, fact.exception)
+        span.end(fact.wall)
+        run = self.runs.get(fact.origin[2])
+        if run is not None:
+            self.segments.show(run, run.current)
 
 
-def _end(run: _Run, run_outcome: str, visit_outcome: str) -> None:
-    """End the open spans of *run*, of which no end was told."""
-    if run.visit is not None:
-        run.visit.set_attribute(semconv.VISIT_OUTCOME, visit_outcome)
-        run.visit.end(run.last)
-        run.visit = None
-    run.span.set_attribute(semconv.RUN_OUTCOME, run_outcome)
-    run.span.end(run.last)
+class Ends(Hooks):
+    """Closes a run, as the last of those that are told of its end."""
+
+    def __init__(self, segments: Segments) -> None:
+        self._segments = segments
+
+    def run_ended(self, fact: facts.RunEnded, /) -> None:
+        """End the run's span with its outcome and forget the run."""
+        run = self._segments.runs.pop(fact.origin[2], None)
+        if run is not None:
+            self._segments.end(run, fact.outcome, semconv.VisitOutcome.STOPPED, fact.wall, fact.exception)
 
 
-def _fail(span: Span, exception: BaseException | None) -> None:
-    """Mark *span* as failed by *exception*."""
-    if exception is None:
-        span.set_status(StatusCode.ERROR)
-        return
-    span.set_attribute(semconv.ERROR_TYPE, _error_type(type(exception)))
-    span.set_status(StatusCode.ERROR, _message(exception))
-
-
-def _error_type(kind: type[BaseException]) -> str:
-    """Return the value of `error.type` for exceptions of class *kind*."""
-    known = _ERROR_TYPES.get(kind)
-    if known is not None:
-        return known
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _message(exception: BaseException) -> str:
-    """Return the text of *exception*, or its class name if making the text fails."""
-    try:
-        return str(exception)
-    except Exception:  # noqa: BLE001 - it is the user's own __str__, and the span must end all the same
-        return type(exception).__qualname__
-
-
-def _version() -> str | None:
-    """Return Septum's version; None when it runs from a directory that was never installed."""
-    try:
-        return version("septum")
-    except PackageNotFoundError:
-        return None
+def _code(handler: Any, *, where: bool) -> dict[str, str | int]:
+    """Return what is known of a handler's place in the source."""
+    function = inspect.unwrap(handler) if callable(handler) else None
+    name = getattr(function, "__qualname__", None)
+    if function is None or not isinstance(name, str):
+        return {}
+    found: dict[str, str | int] = {semconv.CODE_FUNCTION_NAME: f"{function.__module__}.{name}"}
+    code = getattr(function, "__code__", None)
+    if where and code is not None:
+        found[semconv.CODE_FILE_PATH] = code.co_filename
+        found[semconv.CODE_LINE_NUMBER] = code.co_firstlineno
+    return found
