@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.bench import gate, table, unhooked
 from tests.bench.harness import ROOT, Course, Measured, WorkerFailed, choose_cpu, measure
 from tests.bench.metrics import METRICS
-from tests.bench.subjects import SUBJECTS
+from tests.bench.subjects import GROUPS, SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,6 +46,7 @@ subjects:
 examples:
   python -m tests.bench                                                 everything, the soak too; writes the docs and results.json
   python -m tests.bench --quick --metrics tick,run --subjects floor,septum    ten seconds, while you change the engine
+  python -m tests.bench --only telemetry                                what telemetry costs, two minutes; with --quick twenty seconds
   python -m tests.bench --subjects floor,septum,automat --json out.json       a selection, kept in a file
   python -m tests.bench.gate                                            machine instructions instead of time
 
@@ -62,8 +63,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="fewer samples and no soak; good to 5 %%, writes nothing")
-    parser.add_argument("--subjects", type=_names(SUBJECTS), metavar="A,B", default=tuple(SUBJECTS), help="only these (default: all)")
-    parser.add_argument("--metrics", type=_names(METRICS), metavar="A,B", default=tuple(METRICS), help="only these (default: all)")
+    parser.add_argument("--only", choices=GROUPS, help="only the subjects and metrics that belong to this")
+    parser.add_argument("--subjects", type=_names(SUBJECTS), metavar="A,B", help="only these (default: all)")
+    parser.add_argument("--metrics", type=_names(METRICS), metavar="A,B", help="only these (default: all)")
     parser.add_argument("--rounds", type=_positive, metavar="N", help=f"samples of a pair in each generation (default: {ROUNDS})")
     parser.add_argument("--generations", type=_positive, metavar="N", help=f"how often the processes start anew (default: {GENERATIONS})")
     parser.add_argument("--cpu", type=int, default=choose_cpu(), metavar="N", help="where the workers are pinned (default: the last cpu)")
@@ -71,6 +73,11 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="PATH", help="write everything that was measured there")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a row misses what it must")
     chosen = parser.parse_args(words)
+    subjects, metrics = (tuple(SUBJECTS), tuple(METRICS)) if chosen.only is None else GROUPS[chosen.only]
+    # Idle machines are weighed when nobody asked for particular metrics.
+    chosen.weigh = chosen.metrics is None or chosen.metrics == tuple(METRICS)
+    chosen.subjects = chosen.subjects or subjects
+    chosen.metrics = chosen.metrics or metrics
     missing = sorted({str(SUBJECTS[name].package) for name in chosen.subjects if SUBJECTS[name].version() is None})
     if missing:
         parser.error(f"not installed: {', '.join(missing)}. pip install -e '.[bench]', or choose --subjects without them.")
@@ -161,7 +168,7 @@ def main(words: list[str]) -> int:
         metrics=chosen.metrics,
         rounds=chosen.rounds or (QUICK_ROUNDS if chosen.quick else ROUNDS),
         generations=chosen.generations or (QUICK_GENERATIONS if chosen.quick else GENERATIONS),
-        weigh=chosen.metrics == tuple(METRICS),
+        weigh=chosen.weigh,
         cpu=chosen.cpu,
     )
     progress = Progress()

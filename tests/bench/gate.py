@@ -1,11 +1,13 @@
 """The instruction gate: machine instructions an operation, counted by valgrind, against committed figures (`python -m tests.bench.gate`).
 
 Time on a shared machine is good to a few percent, instructions to a few in ten thousand, so this is what a change is held to. Each figure
-is the difference between 3N operations and N, divided by 2N: starting Python cancels out. Three gates:
+is the difference between 3N operations and N, divided by 2N: starting Python cancels out. Four gates:
 
 * counts: Septum's and the floor's, against `instructions.json` for this very Python and build;
 * ratio: Septum's count by the floor's, which a new Python moves little; for an unknown Python only this one applies;
-* hooks: the engine with its hooks, none attached, against the same engine without them.
+* hooks: the engine with its hooks, none attached, against the same engine without them;
+* telemetry: a traced visit against a bare span, both of which depend on the SDK that is installed. What telemetry costs without calling
+  the SDK stands among the counts.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench import unhooked
+from tests.bench.subjects import SUBJECTS
 from tests.bench.table import HOOK_INSTRUCTIONS, as_text
 
 if TYPE_CHECKING:
@@ -37,6 +40,11 @@ ENGINES = ("septum", "floor", "septum-unhooked")
 OPERATIONS = {"tick": 5_000, "run": 5_000, "message": 5_000, "create": 5_000}
 """How many operations the shorter of the two runs does; the longer does three times as many."""
 
+TELEMETRY = {"septum-unsampled": {"run": 5_000}, "septum-counts": {"run": 5_000}, "septum-states": {"run": 5_000}}
+SPANS = {"septum-traced": {"visit": 500}, "bare-span": {"visit": 500}}
+"""The same with an SDK; left out where none is installed."""
+
+MOST_OF_A_SPAN = 1.2
 TOLERANCE = 0.03
 UNKNOWN_TOLERANCE = 0.10
 """For the ratio under a Python of which no figures are kept; 3.11 to 3.13 lie within 16 %, and the highest is taken."""
@@ -113,6 +121,11 @@ def count(engine: str, metric: str, operations: int, folder: Path) -> int:
     return int(total[1].replace(",", ""))
 
 
+def engines_here() -> tuple[str, ...]:
+    """Return what can be counted: telemetry only if an SDK is installed."""
+    return (*ENGINES, *(name for name in (*TELEMETRY, *SPANS) if SUBJECTS[name].version() is not None))
+
+
 def count_all(engines: tuple[str, ...] = ENGINES) -> Counts:
     """Return the instructions an operation of every engine and metric, counted on all cpus.
 
@@ -125,13 +138,13 @@ def count_all(engines: tuple[str, ...] = ENGINES) -> Counts:
         folder = Path(name)
         unhooked.generate(folder)
         jobs = {
-            (engine, metric): [pool.submit(count, engine, metric, number * times, folder) for times in (1, 3)]
+            (engine, metric, number): [pool.submit(count, engine, metric, number * times, folder) for times in (1, 3)]
             for engine in engines
-            for metric, number in OPERATIONS.items()
+            for metric, number in {**TELEMETRY, **SPANS}.get(engine, OPERATIONS).items()
         }
         try:
-            for (engine, metric), (once, thrice) in jobs.items():
-                found[engine][metric] = round((thrice.result() - once.result()) / (2 * OPERATIONS[metric]), 1)
+            for (engine, metric, number), (once, thrice) in jobs.items():
+                found[engine][metric] = round((thrice.result() - once.result()) / (2 * number), 1)
                 print(f"{engine:16} {metric:8} {found[engine][metric]:10,.1f} instructions", flush=True)
         except CountFailed:
             pool.shutdown(cancel_futures=True)
@@ -162,6 +175,14 @@ def checks(found: Counts, entry: Mapping[str, Any] | None, others: list[Mapping[
             result.append(Check(gate="ratio to the floor", metric=metric, found=ratio, most=highest * (1 + tolerance), before=highest))
         hooks = septum / found["septum-unhooked"][metric]
         result.append(Check(gate="hooks compiled in", metric=metric, found=hooks, most=1 + HOOK_INSTRUCTIONS / 100, before=None))
+    for engine in TELEMETRY:
+        for metric, now in found.get(engine, {}).items():
+            before = (entry or {}).get(engine, {}).get(metric)
+            if before is not None:
+                result.append(Check(gate=f"count, {engine}", metric=metric, found=now, most=before * (1 + TOLERANCE), before=before))
+    if "septum-traced" in found and "bare-span" in found:
+        ratio = found["septum-traced"]["visit"] / found["bare-span"]["visit"]
+        result.append(Check(gate="ratio to a bare span", metric="visit", found=ratio, most=MOST_OF_A_SPAN, before=None))
     return sorted(result, key=lambda check: check.gate)
 
 
@@ -179,7 +200,8 @@ def draw(results: list[Check]) -> str:
 def update(found: Counts, entries: list[dict[str, Any]]) -> None:
     """Write what was counted as the figures for this Python and build."""
     kept = [entry for entry in entries if (entry["python"], entry["build"]) != (minor(), build())]
-    kept.append({"python": minor(), "build": build(), **found})
+    lasting = {engine: counts for engine, counts in found.items() if engine not in SPANS}
+    kept.append({"python": minor(), "build": build(), **lasting})
     kept.sort(key=lambda entry: (entry["python"], entry["build"]))
     FIGURES.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -197,7 +219,7 @@ def main(words: list[str]) -> int:
     entries: list[dict[str, Any]] = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else []
     entry = known()
     try:
-        found = count_all()
+        found = count_all(engines_here())
     except (CountFailed, unhooked.Drifted) as failure:
         print(failure, file=sys.stderr)
         return 2

@@ -23,11 +23,15 @@ METRICS = {
     "tick-timed": "tick between two states with timeout=10, left long before",
     "gather-100": "a tick of 100 machines, each in a task that ticks ten times, gathered",
     "gather-10000": "the same of 10,000 machines",
+    "visit": "one transition of a machine, with the span of the state that was left",
+    "record": "one measurement into a histogram of the SDK",
+    "collect": "one collection of 500 series",
+    "pause": "the longest step of a machine while a thread collects 2,000 series",
 }
 """What each metric's operation is."""
 
-Loop = Callable[[int], Coroutine[Any, Any, None]]
-"""Does so many operations; the time of the whole call is the sample."""
+Loop = Callable[[int], Coroutine[Any, Any, int | None]]
+"""Does so many operations; the sample is the ns that it returns, or the time of the whole call if it returns None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,47 @@ SUBJECTS: dict[str, Subject] = {
         file="septum_subject", variant="hook-nothing", about="one hook that overrides nothing", package="septum", only=_ENGINE
     ),
     "septum-hook-transitions": Subject(
-        file="septum_subject", variant="hook-transitions", about="one hook that overrides transition_taken", package="septum", only=_ENGINE
+        file="septum_subject",
+        variant="hook-transitions",
+        about="one hook that overrides transition_taken",
+        package="septum",
+        only=_ENGINE,
+        weighed=True,
+    ),
+    "septum-traced": Subject(
+        weighed=True, file="telemetry", variant="traced", about="OTelHooks, a span for each visit", package="opentelemetry-sdk"
+    ),
+    "septum-unsampled": Subject(
+        file="telemetry", variant="unsampled", about="OTelHooks, the sampler drops the run", package="opentelemetry-sdk"
+    ),
+    "septum-counts": Subject(file="telemetry", variant="counts", about='OTelHooks, metrics="counts"', package="opentelemetry-sdk"),
+    "septum-states": Subject(
+        weighed=True, file="telemetry", variant="states", about='OTelHooks, metrics="states"', package="opentelemetry-sdk"
+    ),
+    "septum-collect": Subject(
+        file="telemetry", variant="collect", about="a collection of what OTelHooks counted", package="opentelemetry-sdk"
+    ),
+    "bare-span": Subject(
+        file="telemetry", variant="span", about="a span of the same attributes around the handler, by hand", package="opentelemetry-sdk"
+    ),
+    "bare-record": Subject(file="telemetry", variant="record", about="Histogram.record of the SDK", package="opentelemetry-sdk"),
+    "bare-thread": Subject(
+        file="telemetry",
+        variant="thread",
+        about="a thread that computes as long as a collection of 2,000 series",
+        package="opentelemetry-sdk",
+    ),
+    "transitions-spans": Subject(
+        file="telemetry_peers", variant="transitions", about="Machine, a span for each state by hand", package="transitions"
+    ),
+    "python-statemachine-spans": Subject(
+        file="telemetry_peers",
+        variant="python-statemachine",
+        about="StateMachine, a span for each state by hand",
+        package="python-statemachine",
+    ),
+    "xstate-spans": Subject(
+        file="telemetry_peers", variant="xstate", about="SyncInterpreter with its OpenTelemetryPlugin", package="xstate-statemachine"
     ),
     "septum-10": Subject(
         file="septum_subject",
@@ -100,3 +140,11 @@ SUBJECTS: dict[str, Subject] = {
         file="xstate", variant="async", about="Interpreter, waiting for each event's outcome", package="xstate-statemachine", weighed=True
     ),
 }
+
+GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "telemetry": (
+        ("septum", "septum-hook-transitions", *(name for name, subject in SUBJECTS.items() if subject.file.startswith("telemetry"))),
+        ("tick", "run", "visit", "record", "collect", "pause"),
+    ),
+}
+"""Subjects and metrics that are worth measuring by themselves."""

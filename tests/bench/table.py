@@ -63,8 +63,8 @@ def figure(value: float, unit: str) -> str:
     """Return a figure as it is shown."""
     if unit == "x":
         return f"{value:.2f} x" if value < 10 else f"{value:,.0f} x"
-    if unit == "%":
-        return f"{value:.1f} %"
+    if unit in {"%", "ms"}:
+        return f"{value:.1f} {unit}"
     return f"{value:,.0f} {unit}".rstrip()
 
 
@@ -72,7 +72,7 @@ def shown(value: float, unit: str) -> float:
     """Return *value* with the digits that are shown, so that a figure and its mark never contradict each other."""
     if unit == "x":
         return round(value, 2 if value < 10 else 0)
-    return round(value, 1 if unit == "%" else 0)
+    return round(value, 1 if unit in {"%", "ms"} else 0)
 
 
 def row(what: str, against: str, value: float, unit: str, **bounds: Any) -> Row:
@@ -114,6 +114,7 @@ def rows(measured: Measured, instructions: Mapping[str, Any] | None = None, soak
     """
     found = [line for goal in GOALS for line in _goal_rows(measured, goal)]
     found.extend(_other_rows(measured))
+    found.extend(_telemetry_rows(measured))
     if instructions is not None:
         for metric, count in instructions["septum-unhooked"].items():
             more = (instructions["septum"][metric] / count - 1) * 100
@@ -174,6 +175,46 @@ def _other_rows(measured: Measured) -> Iterator[Row]:
     ):
         if both((name, "run"), ("septum", "run")):
             yield row(f"{what}: run", "unobserved", timings.ratio((name, "run"), ("septum", "run")), "x", must=must)
+
+
+def _telemetry_rows(measured: Measured) -> Iterator[Row]:
+    timings = measured.timings
+    bare, alone = ("bare-span", "visit"), ("septum", "run")
+    if timings.has(bare):
+        for name, what, bounds in (
+            ("septum-traced", "traced visit, its span current", {"must": 1.2, "aim": 0.3}),
+            ("transitions-spans", "transitions, a span for each state by hand", {}),
+            ("python-statemachine-spans", "python-statemachine, a span for each state by hand", {}),
+            ("xstate-spans", "xstate-statemachine with its OpenTelemetry plugin", {}),
+        ):
+            if timings.has((name, "visit")):
+                yield row(what, "bare SDK span", timings.ratio((name, "visit"), bare), "x", **bounds)
+        if timings.has(("septum-traced", "tick")):
+            yield row("traced visit in a tick of its own", "bare SDK span", timings.ratio(("septum-traced", "tick"), bare), "x", must=1.2)
+    if timings.has(alone):
+        for name, what, must, aim in (
+            ("septum-unsampled", "traced, not sampled: a visit more", 150, 100),
+            ("septum-counts", "metrics, counts: a transition more", 60, 30),
+            ("septum-states", "metrics, counts and time in state: a transition more", 1000, 250),
+        ):
+            if timings.has((name, "run")):
+                yield row(what, "unobserved", timings.ns((name, "run")) - timings.ns(alone), "ns", must=must, aim=aim)
+    if timings.has(("bare-record", "record")):
+        yield row("bare SDK histogram record", "", timings.ns(("bare-record", "record")), "ns")
+    if timings.has(("septum-collect", "collect")):
+        yield row("collection of 500 series", "", timings.ns(("septum-collect", "collect")) / 1e6, "ms", must=20, aim=5)
+    pauses = ("septum-collect", "pause"), ("bare-thread", "pause")
+    if timings.has(pauses[0]) and timings.has(pauses[1]):
+        what = "longest step of a machine while 2,000 series are collected"
+        yield row(what, "while a thread computes", timings.ratio(*pauses), "x", must=1.5, aim=1.0)
+    for name, what, bounds in (
+        ("septum-hook-transitions", "observed idle machine, bytes more", {"must": 1024, "aim": 512}),
+        ("septum-states", "measured idle machine, bytes more", {}),
+        ("septum-traced", "traced idle machine, with two open spans of the SDK, bytes more", {}),
+    ):
+        observed, plain = measured.bytes.get((name, "1000")), measured.bytes.get(("septum", "1000"))
+        if observed is not None and plain is not None:
+            yield row(what, "unobserved", observed - plain, "bytes", **bounds)
 
 
 def _growth(measured: Measured, name: str) -> float | None:
