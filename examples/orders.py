@@ -3,15 +3,17 @@
 Each order of examples/data/orders.jsonl gets a state machine (examples/shop/machine.py). It
 reserves stock, has suspicious orders checked, charges a payment provider that is sometimes slow,
 sometimes busy and sometimes declines, waits for the customer's confirmation, reminds them, and
-ends shipped, cancelled or failed. All machines are traced with OpenTelemetry; the HTTP client's
-spans hang below the visits that made them. In the end everybody's books are compared: machines,
-hook, spans in the file, provider, warehouse and customers.
+ends shipped, cancelled or failed. All machines are seen with OpenTelemetry: spans, metrics and
+events, in files or, with OTEL_EXPORTER_OTLP_ENDPOINT set, sent there; the HTTP client's spans hang
+below the visits that made them. In the end everybody's books are compared: machines, hook, spans,
+metrics and events in the files, provider, warehouse and customers.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import ssl
 import sys
 import time
@@ -33,7 +35,7 @@ from shop.audit import Books, audit
 from shop.book import Order, OrderBookError, read_orders, read_stock
 from shop.machine import TERMINAL, Failed, Reserving
 from shop.provider import Provider
-from shop.telemetry import read_spans, tracing
+from shop.telemetry import ENDPOINT, read_events, read_metrics, read_spans, sibling, telemetry
 from shop.watcher import Watcher
 from shop.world import Bank, Customers, Job, Warehouse
 
@@ -132,7 +134,11 @@ exit codes: 0 everything adds up, 1 something does not, 2 the options or the fil
     )
     parser.add_argument("--concurrency", type=_at_least_one, default=40, metavar="N", help="orders at work at the same time (default: 40)")
     parser.add_argument(
-        "--out", type=Path, default=Path("out/orders-spans.jsonl"), metavar="FILE", help="spans go here (default: %(default)s)"
+        "--out",
+        type=Path,
+        default=Path("out/orders-spans.jsonl"),
+        metavar="FILE",
+        help="spans go here (default: %(default)s)",
     )
     parser.add_argument("--data", type=Path, default=HERE / "data/orders.jsonl", metavar="FILE", help="orders, one JSON object a line")
     parser.add_argument("--stock", type=Path, default=HERE / "data/stock.json", metavar="FILE", help="units on the shelf for each SKU")
@@ -173,7 +179,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         desk = Desk(Warehouse(stock))
         try:
-            with Provider(options.seed) as provider, tracing(file) as tracer_provider, progress_bar(console, len(orders)) as done:
+            with (
+                Provider(options.seed) as provider,
+                telemetry(file, options.out) as tracer_provider,
+                progress_bar(console, len(orders)) as done,
+            ):
                 console.print(
                     f"{len(orders)} orders, {options.concurrency} at a time, payment provider on {provider.url} (seed {options.seed})"
                 )
@@ -186,12 +196,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"Interrupted: {len(desk.ends)} of {len(orders)} orders are done; spans of all that happened are in {options.out}"
             )
             return 130
+    sent = os.environ.get(ENDPOINT)
     books = Books(
         orders=orders,
         ends=desk.ends,
         stats={order: fsm.stats() for order, fsm in desk.machines.items()},
         watcher=desk.watcher,
-        spans=read_spans(options.out),
+        spans=None if sent else read_spans(options.out),
+        metrics=None if sent else read_metrics(sibling(options.out, "metrics")),
+        events=None if sent else read_events(sibling(options.out, "logs")),
         provider=provider,
         warehouse=desk.warehouse,
         customers=desk.customers,
@@ -202,7 +215,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if complaints:
         report.print_complaints(console, complaints)
         return 1
-    console.print("Everything adds up: machines, hook, spans, provider, warehouse and customers agree.", style="bold green")
+    files = "hook" if sent else "hook, spans, metrics, events"
+    console.print(f"Everything adds up: machines, {files}, provider, warehouse and customers agree.", style="bold green")
     return 0
 
 
@@ -211,15 +225,25 @@ def tell(console: Console, desk: Desk, books: Books, *, seconds: float, path: Pa
     console.print()
     console.print(report.states_table(books.watcher))
     console.print(report.transitions_table(books.watcher))
-    run = report.telling_run(books.spans)
-    if run is not None:
+    run = report.telling_run(books.spans or ())
+    if run is not None and books.spans is not None:
         (order,) = [order for order in books.orders if order.id == run.attributes[semconv.MACHINE_ID]]
         console.print(report.trace_tree(run, order, books.spans, ascii_only=not console.encoding.startswith("utf")))
         console.print()
     console.print(report.ends_table(books.ends, {order: job.notes for order, job in desk.jobs.items()}))
     console.print()
     console.print(report.throughput_line(seconds, books.watcher, orders=len(books.orders), requests=len(books.provider.requests)))
-    console.print(f"{len(books.spans):,} spans in {path} (OTLP, JSON lines)", soft_wrap=True)
+    if books.spans is None or books.metrics is None or books.events is None:
+        console.print(f"Spans, metrics and events were sent to {os.environ[ENDPOINT]}; what arrived there is not compared.", soft_wrap=True)
+        return
+    console.print(report.events_table(books.events))
+    console.print()
+    for count, what, file in (
+        (len(books.spans), "spans", path),
+        (len(books.metrics), "metrics", sibling(path, "metrics")),
+        (sum(books.events.values()), "events", sibling(path, "logs")),
+    ):
+        console.print(f"{count:,} {what} in {file} (OTLP, JSON lines)", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_forty_orders_add_up_and_are_told(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     output = done.stdout
-    assert output.splitlines()[-1] == "Everything adds up: machines, hook, spans, provider, warehouse and customers agree."
+    assert output.splitlines()[-1] == "Everything adds up: machines, hook, spans, metrics, events, provider, warehouse and customers agree."
     assert "\x1b" not in output
     assert "\r" not in output
     assert max(len(line) for line in output.splitlines()) <= 100

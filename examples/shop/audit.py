@@ -30,7 +30,10 @@ class Books:
     stats: Mapping[str, Stats]
     """Order to `fsm.stats()` of its machine."""
     watcher: Watcher
-    spans: Sequence[Span]
+    spans: Sequence[Span] | None
+    """None if they went to a collector; so for metrics and events, which are totals by name."""
+    metrics: Mapping[str, int] | None
+    events: Mapping[str, int] | None
     provider: Provider
     warehouse: Warehouse
     customers: Customers
@@ -39,7 +42,9 @@ class Books:
 
 def audit(books: Books) -> list[str]:
     """Return a sentence for everything that does not add up; none is what it should be."""
-    checks = (_ends, _states_and_transitions, _machines, _messages, _spans, _requests, _money, _goods)
+    checks = [_ends, _states_and_transitions, _machines, _messages, _money, _goods]
+    if books.spans is not None:
+        checks += [_spans, _requests, _metrics, _events]
     return [sentence for check in checks for sentence in check(books)]
 
 
@@ -99,9 +104,11 @@ def _messages(books: Books) -> Iterator[str]:
 
 def _spans(books: Books) -> Iterator[str]:
     """The file has one run for each order, one visit for each visit, and each span hangs where it belongs."""
-    runs = {span.span_id: span for span in books.spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.RUN}
-    visits = {span.span_id: span for span in books.spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.VISIT}
-    calls = [span for span in books.spans if span.span_id not in runs and span.span_id not in visits]
+    spans = books.spans or ()
+    runs = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.RUN}
+    visits = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.VISIT}
+    messages = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.PROCESS}
+    calls = [span for span in spans if span.span_id not in {*runs, *visits, *messages}]
     yield from _differ("orders", orders=len(books.orders), run_spans_in_the_file=len(runs))
     in_file = Counter(span.attributes[semconv.STATE_NAME] for span in visits.values())
     for state in books.watcher.names.values():
@@ -110,20 +117,55 @@ def _spans(books: Books) -> Iterator[str]:
         parent = runs.get(visit.parent_id)
         if parent is None or parent.attributes[semconv.RUN_ID] != visit.attributes[semconv.RUN_ID]:
             yield f"span {visit.span_id} ({visit.name}) does not hang below the run of its order"
+    for message in messages.values():
+        if message.parent_id not in visits:
+            yield f"span {message.span_id} ({message.name}) does not hang below a visit"
     for call in calls:
-        above = visits.get(call.parent_id)
+        above = visits.get(call.parent_id) or messages.get(call.parent_id)
         if above is None or above.trace_id != call.trace_id:
-            yield f"span {call.span_id} ({call.name}) does not hang below a visit"
+            yield f"span {call.span_id} ({call.name}) does not hang below a visit or a message"
     failed = sum(span.failed for span in visits.values())
     yield from _differ("errors", in_the_tables=books.watcher.errors.total(), visit_spans_that_failed=failed)
 
 
 def _requests(books: Books) -> Iterator[str]:
     """Every request that reached the provider carries the ids of a span that is in the file."""
-    known = {f"{span.trace_id}-{span.span_id}" for span in books.spans}
+    known = {f"{span.trace_id}-{span.span_id}" for span in books.spans or ()}
     for request in books.provider.requests:
         if request.traceparent[3:-3] not in known:
             yield f"{request.path} for order {request.order} came with traceparent {request.traceparent!r}, which no span in the file has"
+
+
+def _metrics(books: Books) -> Iterator[str]:
+    """The counters in the file are those of the machines and of the hook."""
+    watcher, found = books.watcher, books.metrics or {}
+    told = {
+        "septum.transitions": watcher.transitions.total(),
+        "septum.retries": watcher.retries.total(),
+        "septum.timeouts": watcher.timeouts.total(),
+        "septum.errors": watcher.errors.total(),
+        "septum.state.duration": watcher.started.total(),
+        "septum.run.duration": len(books.orders),
+        "septum.consumed.messages": sum(stats.handled + stats.unhandled for stats in books.stats.values()),
+        "septum.machine.active": 0,
+    }
+    for name, count in told.items():
+        yield from _differ(f"metric {name}", counted=count, in_the_file=found.get(name, 0))
+
+
+def _events(books: Books) -> Iterator[str]:
+    """The events in the file are those that the hook was told."""
+    watcher, found = books.watcher, books.events or {}
+    told = {
+        semconv.Event.RUN_START: len(books.orders),
+        semconv.Event.RUN_END: len(books.orders),
+        semconv.Event.TRANSITION: watcher.transitions.total(),
+        semconv.Event.RETRY: watcher.retries.total(),
+        semconv.Event.TIMEOUT: watcher.timeouts.total(),
+        semconv.Event.HANDLER_EXCEPTION: watcher.errors.total(),
+    }
+    for name, count in told.items():
+        yield from _differ(f"event {name}", told=count, in_the_file=found.get(name, 0))
 
 
 def _money(books: Books) -> Iterator[str]:

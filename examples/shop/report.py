@@ -76,6 +76,16 @@ def ends_table(ends: Mapping[str, str], notes: Mapping[str, Sequence[str]]) -> T
     return table
 
 
+def events_table(events: Mapping[str, int]) -> Table:
+    """Return a table of the events: each name, and how many there were."""
+    table = _table("Events")
+    table.add_column("event")
+    table.add_column("count", justify="right")
+    for name, count in sorted(events.items()):
+        table.add_row(name, f"{count:,}")
+    return table
+
+
 def throughput_line(seconds: float, watcher: Watcher, *, orders: int, requests: int) -> str:
     """Return what was done per second."""
     counts = {"orders": orders, "visits": watcher.started.total(), "transitions": watcher.transitions.total(), "HTTP requests": requests}
