@@ -11,7 +11,7 @@ import nox
 from nox.logger import logger
 
 PYTHONS = ("3.11", "3.12", "3.13")
-NEEDS_EXTRAS = ("tests/otel", "tests/cli", "tests/test_example_orders.py")
+NEEDS_EXTRAS = ("tests/otel", "tests/cli", "tests/test_example_orders.py", "tests/test_bench_telemetry.py")
 WHEEL_LEAVES_OUT = {"src", "build", "dist", "out"}
 
 nox.needs_version = ">=2025.2.9"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,20 +14,21 @@ from opentelemetry.trace import NoOpTracerProvider
 
 from septum.otel import OTelHooks
 from tests.bench import __main__ as command
-from tests.bench import table, telemetry
+from tests.bench import gate, table, telemetry
 from tests.bench.harness import Measured
 from tests.bench.metrics import METRICS, Loop, Metric
-from tests.bench.subjects import GROUPS, SUBJECTS
+from tests.bench.subjects import GROUPS, SUBJECTS, Subject
 from tests.bench.worker import _elapsed
 from tests.test_bench import timed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tests.bench.table import Row
 
 SUBJECTS_HERE = [name for name, subject in SUBJECTS.items() if subject.file.startswith("telemetry")]
-LONG = {"pause"}
+NOT_INSTALLED = Subject(file="telemetry", about="", package="no-such-distribution-septum")
 
 
 @pytest.fixture
@@ -121,6 +123,13 @@ def test_sample_is_what_a_loop_says_it_took() -> None:
     assert asyncio.run(_elapsed(Metric(prepare=prepare), 5)) == 35
 
 
+@pytest.fixture
+def _all_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Say of every distribution that it is installed; what is chosen does not depend on it."""
+    monkeypatch.setattr(Subject, "version", lambda subject: "")
+
+
+@pytest.mark.usefixtures("_all_installed")
 def test_only_telemetry_is_measured_if_asked() -> None:
     """The group names its subjects and metrics, what Septum costs without telemetry among them; idle machines are weighed."""
     chosen = command.arguments(["--only", "telemetry"])
@@ -129,6 +138,7 @@ def test_only_telemetry_is_measured_if_asked() -> None:
     assert chosen.weigh
 
 
+@pytest.mark.usefixtures("_all_installed")
 def test_choice_within_a_group_is_kept() -> None:
     """What is named stands, the group gives the rest."""
     chosen = command.arguments(["--only", "telemetry", "--metrics", "run"])
@@ -176,7 +186,7 @@ def test_collection_has_its_time_and_the_machine_its_longest_step() -> None:
     )
     assert found == {
         "collection of 500 series": (6.5, "ms", True, False),
-        "longest step of a machine while 2,000 series are collected": (1.2, "x", True, False),
+        "longest step of a machine while 2,000 series are collected": (1.2, "x", True, None),
     }
 
 
@@ -188,3 +198,40 @@ def test_observed_machine_is_weighed_against_an_unobserved_one() -> None:
         "observed idle machine, bytes more": (880, "bytes", True, False),
         "traced idle machine, with two open spans of the SDK, bytes more": (7_880, "bytes", None, None),
     }
+
+
+COUNTED = {"septum": {"run": 4_000.0}, "floor": {"run": 3_000.0}, "septum-unhooked": {"run": 4_000.0}}
+
+
+def test_gate_holds_what_metrics_cost_and_a_traced_visit() -> None:
+    """What does not call the SDK is held to its committed count, a visit's span to the bare one of the same SDK."""
+    kept = {**COUNTED, "septum-counts": {"run": 5_000.0}, "septum-states": {"run": 9_000.0}}
+    now = {
+        **COUNTED,
+        "septum-counts": {"run": 5_100.0},
+        "septum-states": {"run": 9_900.0},
+        "septum-unsampled": {"run": 4_200.0},
+        "septum-traced": {"visit": 250_000.0},
+        "bare-span": {"visit": 200_000.0},
+    }
+    engine = {"count, floor", "count, septum", "hooks compiled in", "ratio to the floor"}
+    assert [(check.gate, check.metric, check.holds) for check in gate.checks(now, kept, [kept]) if check.gate not in engine] == [
+        ("count, septum-counts", "run", True),
+        ("count, septum-states", "run", False),
+        ("ratio to a bare span", "visit", False),
+    ]
+
+
+def test_gate_keeps_no_count_that_depends_on_the_sdk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The committed figures outlive an upgrade of the SDK."""
+    monkeypatch.setattr(gate, "FIGURES", tmp_path / "figures.json")
+    gate.update({**COUNTED, "septum-counts": {"run": 5_000.0}, "septum-traced": {"visit": 250_000.0}, "bare-span": {"visit": 1.0}}, [])
+    (kept,) = json.loads(gate.FIGURES.read_text(encoding="utf-8"))
+    assert set(kept) == {"python", "build", *COUNTED, "septum-counts"}
+
+
+def test_gate_counts_telemetry_only_with_an_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an SDK the engine is counted all the same."""
+    assert {"septum-counts", "bare-span"} <= set(gate.engines_here())
+    monkeypatch.setattr(gate, "SUBJECTS", {**SUBJECTS, **dict.fromkeys((*gate.TELEMETRY, *gate.SPANS), NOT_INSTALLED)})
+    assert gate.engines_here() == gate.ENGINES

@@ -286,7 +286,8 @@ class Watched:
 
     async def fill(self, series: int) -> None:
         """Make machines until there are *series*; each adds as many as the one before."""
-        while (found := len(_points(self.reader, ""))) < series:
+        # There may be series without a machine: errors of hooks are those of the whole process.
+        while (found := len(_points(self.reader, ""))) < series or not self.machines:
             each = found / len(self.machines) if self.machines else series
             for _ in range(max(1, int((series - found) / each))):
                 fsm = core.StateMachine(self._state, hooks=(self._hook,), name=f"bench {len(self.machines)}", common_data={"count": 0})

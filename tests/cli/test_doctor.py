@@ -19,6 +19,7 @@ pytest.importorskip("opentelemetry.sdk")
 
 from click.testing import CliRunner
 
+from septum import semconv
 from septum.cli import main
 from septum.cli._checks import examine
 from septum.cli._commands import septum
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-REGISTRY = Path(__file__).resolve().parents[2] / "src" / "septum" / "otel" / "registry"
+REGISTRY = Path(semconv.__file__).parent / "otel" / "registry"
 CONSOLE = {f"OTEL_{signal}_EXPORTER": "console" for signal in ("TRACES", "METRICS", "LOGS")}
 OTLP = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://localhost:4317"}
 SETTINGS = {
