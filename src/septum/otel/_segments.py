@@ -100,6 +100,7 @@ class Segments:
         run.home = None
         self._open(run, _EMPTY, links, wall, seq)
         if in_visit:
+            run.segment_visits = 1
             if run.retries:
                 run.retry = (run.retries, run.names[run.visit_state].retries)
             self.open_visit(run, run.visit_state, run.visit_number, seq, wall, None, run.stack)
@@ -207,9 +208,9 @@ class Segments:
     def leave_visit(self, run: Run, fact: facts.TransitionTaken) -> None:
         """End the visit's span, now that it is known where the machine goes."""
         visit, ending = run.visit, run.ending
+        run.visit = run.ending = None
         if visit is None or ending is None:
             return
-        run.visit = run.ending = None
         outcome = ending.outcome
         found: dict[str, str] = {semconv.VISIT_OUTCOME: outcome}
         if fact.target is not None:
@@ -229,9 +230,9 @@ class Segments:
         process = run.process
         if process is not None:
             run.process = None
-            process.end(wall)
             if run.at_work:
                 self.show(run, run.current)
+            process.end(wall)
 
     # ---- what is current
 
@@ -265,15 +266,16 @@ class Segments:
             return  # Begun anew elsewhere: this was the end of a task that was abandoned.
         undo, run.undo, run.base = run.undo, None, None
         run.at_work = False
+        if undo is not None:
+            bracket, token = undo
+            try:
+                _bracket.reset(bracket)
+            except ValueError:
+                pass  # Another context: there is nothing to undo here, and the one that was changed is gone.
+            else:
+                detach(token)
+        # Last, for a span processor may raise, and what is current must be put back all the same.
         self.end_process(run, run.wall_ns())
-        if undo is None:
-            return
-        bracket, token = undo
-        try:
-            _bracket.reset(bracket)
-        except ValueError:
-            return  # Another context: there is nothing to undo here, and the one that was changed is gone.
-        detach(token)
 
 
 def _is_background() -> bool:

@@ -130,10 +130,10 @@ class Tracing(Working):
         if self._config.send_spans and is_instrumentation_enabled():
             sent = self._send(run, fact)
             sent.end(fact.wall)
-            sender: SpanContext | None = sent.get_span_context()
+            sender = sent.get_span_context()
         else:
-            sender = sender_context(fact.headers) if fact.headers else get_current_span().get_span_context()
-        if fact.number and sender is not None and sender.is_valid:
+            sender = sender_context(fact.headers) or get_current_span().get_span_context()
+        if fact.number and sender.is_valid:
             if run.senders is None:
                 run.senders = {}
             run.senders[fact.number] = sender
@@ -174,7 +174,7 @@ class Tracing(Working):
         run = self.runs.get(fact.origin[2])
         if run is None:
             return
-        sender = run.senders.pop(fact.number, None) if run.senders else sender_context(fact.headers)
+        sender = (run.senders.pop(fact.number, None) if run.senders else None) or sender_context(fact.headers)
         self._take(
             run,
             fact,
@@ -196,6 +196,7 @@ class Tracing(Working):
 
     def _take(self, run: Run, fact: facts.Fact, kind: str, sender: SpanContext | None, attributes: Mapping[str, str | int | float]) -> None:
         segments = self.segments
+        run.last = fact.wall
         segments.end_process(run, fact.wall)
         if segments.is_old(run, fact.wall):
             segments.roll_over(run, fact.wall, fact.seq)
@@ -211,10 +212,12 @@ class Tracing(Working):
         elif sender is not None:
             links = link(sender, semconv.LinkType.MESSAGE)
         if not self._by_message:
+            # In place of what an earlier message left here, which led to no visit.
+            run.links = None
             if sender is not None and by_message:
                 run.home = parent
             else:
-                run.links = [*(run.links or ()), *links]
+                run.links = links
             return
         if not is_instrumentation_enabled():
             return
@@ -276,12 +279,12 @@ class HandlerTracing(Tracing):
         span = self._calls.pop(fact.origin[2], None)
         if span is None:
             return
-        if isinstance(fact.exception, Exception):
-            fail(span, fact.exception)
-        span.end(fact.wall)
         run = self.runs.get(fact.origin[2])
         if run is not None:
             self.segments.show(run, run.current)
+        if isinstance(fact.exception, Exception):
+            fail(span, fact.exception)
+        span.end(fact.wall)
 
 
 class Ends(Hooks):
