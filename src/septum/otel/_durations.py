@@ -13,7 +13,7 @@ import math
 import threading
 from bisect import bisect_left, bisect_right
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import set_span_in_context
 
@@ -35,16 +35,16 @@ class Series:
 
     Attributes:
         values: Durations that are in no bucket yet; appended to by machines, in any thread, and emptied when there are many.
-        span: The last span that was an example of them.
+        example: The last of them that has a span, and that span.
     """
 
-    __slots__ = ("attributes", "bounds", "counts", "highest", "lowest", "span", "total", "values")
+    __slots__ = ("attributes", "bounds", "counts", "example", "highest", "lowest", "total", "values")
 
     def __init__(self, attributes: Mapping[str, str], bounds: tuple[float, ...]) -> None:
         self.attributes = attributes
         self.bounds = bounds
         self.values: deque[float] = deque()
-        self.span: Span | None = None
+        self.example: tuple[float, Span] | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -123,7 +123,8 @@ class Durations:
         values = series.values
         values.append(seconds)
         if span is not None:
-            series.span = span
+            # After the value itself, so that an example is always one of the values that are there.
+            series.example = (seconds, span)
         if len(values) > MOST_VALUES:
             with self._lock:
                 series.settle()
@@ -134,21 +135,28 @@ class Durations:
         pending: list[_Counted] = []
         with self._lock:
             for series in list(self._series.values()):
+                # Taken before the values are: it is one of them.
+                example, series.example = series.example, None
                 series.settle()
                 if series.highest >= 0:
-                    pending.append(_Counted(series.attributes, series.counts, series.total, series.lowest, series.highest, series.span))
+                    one, span = (series.highest, None) if example is None else example
+                    pending.append(_Counted(series.attributes, series.counts, series.total, series.lowest, series.highest, one, span))
                     series.clear()
-        storages = _storages(self._instrument) or {}
+        if not pending:
+            return
         for counted in pending:
-            # One value goes the public way: it makes the aggregation, and is offered as an exemplar.
-            self._instrument.record(counted.highest, counted.attributes, _context(counted.span))
-            counted.counts[bisect_left(self._bounds, counted.highest)] -= 1
-            if not any(counted.counts):
-                continue
-            for storage in storages.values():
-                for match in _matches(storage, self._instrument):
-                    aggregation = _aggregation(match, counted.attributes)
-                    if aggregation is not None:
+            # One value goes the public way: it makes the aggregation, and is an exemplar if it has a span.
+            self._instrument.record(counted.one, counted.attributes, _context(counted.span))
+            counted.counts[bisect_left(self._bounds, counted.one)] -= 1
+        for storage in (_storages(self._instrument) or {}).values():
+            for match in _matches(storage, self._instrument):
+                if not _is_known(match, self._bounds):
+                    continue  # A reader that came since `look`: it misses what was counted before the next run starts.
+                aggregations = _by_attributes(match)
+                overflow = aggregations.get(_OVERFLOW)
+                for counted in pending:
+                    aggregation = aggregations.get(frozenset(counted.attributes.items()), overflow)
+                    if aggregation is not None and any(counted.counts):
                         with aggregation._lock:  # noqa: SLF001 - see the top of the file
                             _add(aggregation, counted)
 
@@ -159,6 +167,7 @@ class _Counted(NamedTuple):
     total: float
     lowest: float
     highest: float
+    one: float
     span: Span | None
 
 
@@ -191,26 +200,27 @@ def _is_known(match: Any, bounds: tuple[float, ...]) -> bool:
     return (
         type(sample).__name__ == "_ExplicitBucketHistogramAggregation"
         and tuple(getattr(sample, "_boundaries", ())) == bounds
-        and all(hasattr(sample, name) for name in ("_lock", "_value", "_sum", "_min", "_max", "_attributes"))
+        and all(hasattr(sample, name) for name in ("_lock", "_value", "_sum", "_min", "_max", "_attributes", "_record_min_max"))
         and getattr(getattr(match, "_view", None), "_attribute_keys", bounds) is None
         and isinstance(getattr(match, "_attributes_aggregation", None), dict)
     )
 
 
-def _aggregation(match: Any, attributes: Mapping[str, str]) -> Any:
-    """Return the aggregation that a value with *attributes* has just gone to."""
-    for aggregation in list(match._attributes_aggregation.values()):  # noqa: SLF001 - see the top of the file
-        if aggregation._attributes == attributes:  # noqa: SLF001 - see the top of the file
-            return aggregation
-    # The SDK has too many series, and put it where it puts such values.
-    return next((a for a in list(match._attributes_aggregation.values()) if "otel.metric.overflow" in a._attributes), None)  # noqa: SLF001 - see the top of the file
+_OVERFLOW: Final = frozenset({("otel.metric.overflow", True)})
+
+
+def _by_attributes(match: Any) -> dict[frozenset[tuple[str, object]], Any]:
+    """Return the aggregations of *match*; where the SDK puts series that are too many is one of them."""
+    return {frozenset(found._attributes.items()): found for found in list(match._attributes_aggregation.values())}  # noqa: SLF001 - see the top of the file
 
 
 def _add(aggregation: Any, counted: _Counted) -> None:
-    """Add all but the highest of what was counted to *aggregation*, whose lock is held."""
+    """Add what was counted, but for the one value that was recorded, to *aggregation*, whose lock is held."""
     present = aggregation._value  # noqa: SLF001 - see the top of the file
     counts = counted.counts
     aggregation._value = list(counts) if present is None else [a + b for a, b in zip(present, counts, strict=True)]  # noqa: SLF001 - see the top of the file
-    aggregation._sum += counted.total - counted.highest  # noqa: SLF001 - see the top of the file
+    aggregation._sum += counted.total - counted.one  # noqa: SLF001 - see the top of the file
+    if not aggregation._record_min_max:  # noqa: SLF001 - see the top of the file
+        return
     aggregation._min = min(aggregation._min, counted.lowest)  # noqa: SLF001 - see the top of the file
     aggregation._max = max(aggregation._max, counted.highest)  # noqa: SLF001 - see the top of the file
