@@ -3,10 +3,10 @@
 Each order of examples/data/orders.jsonl gets a state machine (examples/shop/machine.py). It
 reserves stock, has suspicious orders checked, charges a payment provider that is sometimes slow,
 sometimes busy and sometimes declines, waits for the customer's confirmation, reminds them, and
-ends shipped, cancelled or failed. All machines are seen with OpenTelemetry: spans, metrics and
-events, in files or, with OTEL_EXPORTER_OTLP_ENDPOINT set, sent there; the HTTP client's spans hang
-below the visits that made them. In the end everybody's books are compared: machines, hook, spans,
-metrics and events in the files, provider, warehouse and customers.
+ends shipped, cancelled or failed. All machines are seen with OpenTelemetry: spans, metrics, events
+and what handlers log, in files or, with OTEL_EXPORTER_OTLP_ENDPOINT set, sent there; the HTTP
+client's spans hang below the visits that made them. In the end everybody's books are compared:
+machines, hook, telemetry in the files, provider, warehouse and customers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import httpx
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
@@ -35,12 +35,13 @@ from shop.audit import Books, audit
 from shop.book import Order, OrderBookError, read_orders, read_stock
 from shop.machine import TERMINAL, Failed, Reserving
 from shop.provider import Provider
-from shop.telemetry import ENDPOINT, read_events, read_metrics, read_spans, sibling, telemetry
+from shop.telemetry import ENDPOINT, Files, SetUpError, Told, read_metrics, read_records, read_spans, sending, writing
 from shop.watcher import Watcher
 from shop.world import Bank, Customers, Job, Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -138,7 +139,7 @@ exit codes: 0 everything adds up, 1 something does not, 2 the options or the fil
         type=Path,
         default=Path("out/orders-spans.jsonl"),
         metavar="FILE",
-        help="spans go here (default: %(default)s)",
+        help="spans go here, metrics and logs beside it (default: %(default)s)",
     )
     parser.add_argument("--data", type=Path, default=HERE / "data/orders.jsonl", metavar="FILE", help="orders, one JSON object a line")
     parser.add_argument("--stock", type=Path, default=HERE / "data/stock.json", metavar="FILE", help="units on the shelf for each SKU")
@@ -155,33 +156,39 @@ def _at_least_one(text: str) -> int:
     return number
 
 
-def open_new(path: Path, *, spare: Sequence[Path]) -> IO[str]:
-    """Open the file at *path* to write it anew, with the directories above it; the files in *spare* must not be lost that way."""
-    if path.resolve() in [other.resolve() for other in spare]:
-        raise OrderBookError(f"{path}: --out would overwrite what is read")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("w", encoding="utf-8")
+def open_new(stack: ExitStack, files: Files, *, spare: Sequence[Path]) -> AbstractContextManager[TracerProvider]:
+    """Open *files* to write them anew, with the directory above them, and return what writes them; those in *spare* must not be lost so."""
+    for path in files:
+        if path.resolve() in [other.resolve() for other in spare]:
+            raise OrderBookError(f"{path}: --out would overwrite what is read")
+    files.spans.parent.mkdir(parents=True, exist_ok=True)
+    spans, metrics, logs = (stack.enter_context(path.open("w", encoding="utf-8")) for path in files)
+    return writing(spans, metrics, logs)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the example; 0 if everything adds up, 1 if not, 2 if a file cannot be used, 130 if interrupted."""
+    """Run the example; 0 if everything adds up, 1 if not, 2 if a file or a variable cannot be used, 130 if interrupted."""
     options = parse(arguments)
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=100)
+    files, exports = Files.beside(options.out), dict[str, str]()
     with ExitStack() as stack:
         try:
             stock = read_stock(options.stock)
             orders = read_orders(options.data, stock, limit=options.orders)
-            file = stack.enter_context(open_new(options.out, spare=(options.data, options.stock)))
-        except (OrderBookError, OSError) as error:
+            if os.environ.get(ENDPOINT, "").strip():
+                observing, exports = sending()
+            else:
+                observing = open_new(stack, files, spare=(options.data, options.stock))
+        except (OrderBookError, SetUpError, OSError) as error:
             print(f"orders.py: {error}", file=sys.stderr)
             return 2
         desk = Desk(Warehouse(stock))
         try:
             with (
                 Provider(options.seed) as provider,
-                telemetry(file, options.out) as tracer_provider,
+                observing as tracer_provider,
                 progress_bar(console, len(orders)) as done,
             ):
                 console.print(
@@ -192,58 +199,67 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asyncio.run(desk.work(orders, clients, concurrency=options.concurrency, done=done))
                 seconds = time.perf_counter() - began
         except KeyboardInterrupt:
-            console.print(
-                f"Interrupted: {len(desk.ends)} of {len(orders)} orders are done; spans of all that happened are in {options.out}"
-            )
+            where = "was given to the exporters" if exports else f"is in {files.spans} and beside it"
+            console.print(f"Interrupted: {len(desk.ends)} of {len(orders)} orders are done; what happened so far {where}", soft_wrap=True)
             return 130
-    sent = os.environ.get(ENDPOINT)
+    told = None if exports else Told(read_spans(files.spans), read_metrics(files.metrics), read_records(files.logs))
     books = Books(
         orders=orders,
         ends=desk.ends,
         stats={order: fsm.stats() for order, fsm in desk.machines.items()},
         watcher=desk.watcher,
-        spans=None if sent else read_spans(options.out),
-        metrics=None if sent else read_metrics(sibling(options.out, "metrics")),
-        events=None if sent else read_events(sibling(options.out, "logs")),
+        notes={order: job.notes for order, job in desk.jobs.items()},
+        told=told,
         provider=provider,
         warehouse=desk.warehouse,
         customers=desk.customers,
         stock=stock,
     )
-    tell(console, desk, books, seconds=seconds, path=options.out)
+    tell(console, books, seconds=seconds)
+    console.print(where_it_went(exports) if told is None else where_it_is(told, files), soft_wrap=True)
     complaints = audit(books)
     if complaints:
         report.print_complaints(console, complaints)
         return 1
-    files = "hook" if sent else "hook, spans, metrics, events"
-    console.print(f"Everything adds up: machines, {files}, provider, warehouse and customers agree.", style="bold green")
+    telemetry = "" if told is None else "telemetry, "
+    console.print(f"Everything adds up: machines, hook, {telemetry}provider, warehouse and customers agree.", style="bold green")
     return 0
 
 
-def tell(console: Console, desk: Desk, books: Books, *, seconds: float, path: Path) -> None:
+def tell(console: Console, books: Books, *, seconds: float) -> None:
     """Print what happened."""
     console.print()
     console.print(report.states_table(books.watcher))
     console.print(report.transitions_table(books.watcher))
-    run = report.telling_run(books.spans or ())
-    if run is not None and books.spans is not None:
-        (order,) = [order for order in books.orders if order.id == run.attributes[semconv.MACHINE_ID]]
-        console.print(report.trace_tree(run, order, books.spans, ascii_only=not console.encoding.startswith("utf")))
-        console.print()
-    console.print(report.ends_table(books.ends, {order: job.notes for order, job in desk.jobs.items()}))
+    if books.told is not None:
+        run = report.telling_run(books.told.spans)
+        if run is not None:
+            (order,) = [order for order in books.orders if order.id == run.attributes[semconv.MACHINE_ID]]
+            console.print(report.trace_tree(run, order, books.told.spans, ascii_only=not console.encoding.startswith("utf")))
+            console.print()
+        console.print(report.metrics_table(books.told.metrics))
+        console.print(report.events_table(books.told.events))
+    console.print(report.ends_table(books.ends, books.notes))
     console.print()
     console.print(report.throughput_line(seconds, books.watcher, orders=len(books.orders), requests=len(books.provider.requests)))
-    if books.spans is None or books.metrics is None or books.events is None:
-        console.print(f"Spans, metrics and events were sent to {os.environ[ENDPOINT]}; what arrived there is not compared.", soft_wrap=True)
-        return
-    console.print(report.events_table(books.events))
-    console.print()
-    for count, what, file in (
-        (len(books.spans), "spans", path),
-        (len(books.metrics), "metrics", sibling(path, "metrics")),
-        (sum(books.events.values()), "events", sibling(path, "logs")),
-    ):
-        console.print(f"{count:,} {what} in {file} (OTLP, JSON lines)", soft_wrap=True)
+
+
+def where_it_is(told: Told, files: Files) -> str:
+    """Return a line for each file: what is in it, and how much."""
+    return (
+        f"{len(told.spans):,} spans in {files.spans}\n"
+        f"{len(told.metrics):,} metrics in {files.metrics}\n"
+        f"{len(told.events):,} events and {len(told.said):,} log lines in {files.logs} (all OTLP, JSON lines)"
+    )
+
+
+def where_it_went(exports: Mapping[str, str]) -> str:
+    """Return where each signal went, and what nobody here can know of it."""
+    places = "\n".join(f"  {signal} to {place}" for signal, place in exports.items())
+    return (
+        f"Given to the exporters of OpenTelemetry:\n{places}\n"
+        "What they could not deliver they say on stderr. No file was written, and what arrived is not compared with the books here."
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Does it add up? Machines, hook, spans, provider, warehouse and customers each keep their own books; here they are compared."""
+"""Does it add up? Machines, hook, telemetry, provider, warehouse and customers keep their own books; here they are compared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from septum import semconv
-from shop.machine import TERMINAL
+from shop.machine import LOGGED, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from septum import Stats
     from shop.book import Order
     from shop.provider import Provider
-    from shop.telemetry import Span
+    from shop.telemetry import Told
     from shop.watcher import Watcher
     from shop.world import Customers, Warehouse
 
@@ -30,10 +30,10 @@ class Books:
     stats: Mapping[str, Stats]
     """Order to `fsm.stats()` of its machine."""
     watcher: Watcher
-    spans: Sequence[Span] | None
-    """None if they went to a collector; so for metrics and events, which are totals by name."""
-    metrics: Mapping[str, int] | None
-    events: Mapping[str, int] | None
+    notes: Mapping[str, Sequence[str]]
+    """Order to what the shop tells its customer."""
+    told: Told | None
+    """What stands in the files; None if it went to a collector, where nobody here can look."""
     provider: Provider
     warehouse: Warehouse
     customers: Customers
@@ -43,9 +43,11 @@ class Books:
 def audit(books: Books) -> list[str]:
     """Return a sentence for everything that does not add up; none is what it should be."""
     checks = [_ends, _states_and_transitions, _machines, _messages, _money, _goods]
-    if books.spans is not None:
-        checks += [_spans, _requests, _metrics, _events]
-    return [sentence for check in checks for sentence in check(books)]
+    in_files = [_spans, _requests, _metrics, _events, _log_lines]
+    sentences = [sentence for check in checks for sentence in check(books)]
+    if books.told is not None:
+        sentences += [sentence for check in in_files for sentence in check(books, books.told)]
+    return sentences
 
 
 def _ends(books: Books) -> Iterator[str]:
@@ -102,9 +104,9 @@ def _messages(books: Books) -> Iterator[str]:
     yield from _differ("dropped messages", seen_by_the_hook=books.watcher.dropped.total(), counted_by_machines=dropped)
 
 
-def _spans(books: Books) -> Iterator[str]:
+def _spans(books: Books, told: Told) -> Iterator[str]:
     """The file has one run for each order, one visit for each visit, and each span hangs where it belongs."""
-    spans = books.spans or ()
+    spans = told.spans
     runs = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.RUN}
     visits = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.VISIT}
     messages = {span.span_id: span for span in spans if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.PROCESS}
@@ -128,44 +130,83 @@ def _spans(books: Books) -> Iterator[str]:
     yield from _differ("errors", in_the_tables=books.watcher.errors.total(), visit_spans_that_failed=failed)
 
 
-def _requests(books: Books) -> Iterator[str]:
+def _requests(books: Books, told: Told) -> Iterator[str]:
     """Every request that reached the provider carries the ids of a span that is in the file."""
-    known = {f"{span.trace_id}-{span.span_id}" for span in books.spans or ()}
+    known = {f"{span.trace_id}-{span.span_id}" for span in told.spans}
     for request in books.provider.requests:
         if request.traceparent[3:-3] not in known:
             yield f"{request.path} for order {request.order} came with traceparent {request.traceparent!r}, which no span in the file has"
 
 
-def _metrics(books: Books) -> Iterator[str]:
-    """The counters in the file are those of the machines and of the hook."""
-    watcher, found = books.watcher, books.metrics or {}
-    told = {
-        "septum.transitions": watcher.transitions.total(),
-        "septum.retries": watcher.retries.total(),
-        "septum.timeouts": watcher.timeouts.total(),
-        "septum.errors": watcher.errors.total(),
-        "septum.state.duration": watcher.started.total(),
+def _metrics(books: Books, told: Told) -> Iterator[str]:
+    """The series in the file are those of the machines' own counts and of the hook, transition by transition and state by state."""
+    watcher, stats, series = books.watcher, books.stats.values(), told.metrics
+    edges = Counter[tuple[str, str | None, str, str]]()
+    for point in series.get("septum.transitions", ()):
+        values = point.attributes
+        target = values.get(semconv.TRANSITION_TO_STATE, "")
+        edge = (values[semconv.TRANSITION_FROM_STATE], values.get(semconv.TRANSITION_LABEL), target, values[semconv.TRANSITION_KIND])
+        edges[edge] += point.count
+    for edge in sorted({*watcher.transitions, *edges}, key=str):
+        source, label, target, kind = edge
+        about = f"metric septum.transitions, {source} to {target or 'the end'} ({kind}{f' {label}' if label else ''})"
+        yield from _differ(about, told=watcher.transitions[edge], in_the_file=edges[edge])
+    by_state = {
+        "septum.state.duration": watcher.started,
+        "septum.retries": watcher.retries,
+        "septum.timeouts": watcher.timeouts,
+        "septum.errors": watcher.errors,
+    }
+    for name, counts in by_state.items():
+        found = Counter[str]()
+        for point in series.get(name, ()):
+            found[point.attributes[semconv.STATE_NAME]] += point.count
+        for state in watcher.names.values():
+            yield from _differ(f"metric {name}, state {state}", told=counts[state], in_the_file=found[state])
+    in_the_machines = {
+        "septum.transitions": sum(one.transitions for one in stats),
         "septum.run.duration": len(books.orders),
-        "septum.consumed.messages": sum(stats.handled + stats.unhandled for stats in books.stats.values()),
+        "septum.enqueued.messages": sum(one.accepted for one in stats),
+        "septum.consumed.messages": sum(one.handled + one.unhandled for one in stats),
+        "septum.unhandled.messages": sum(one.unhandled for one in stats),
+        "septum.dropped.messages": sum(sum(one.dropped.values()) for one in stats),
         "septum.machine.active": 0,
     }
-    for name, count in told.items():
-        yield from _differ(f"metric {name}", counted=count, in_the_file=found.get(name, 0))
+    for name, count in in_the_machines.items():
+        total = sum(point.count for point in series.get(name, ()))
+        yield from _differ(f"metric {name}", in_the_machines=count, in_the_file=total)
 
 
-def _events(books: Books) -> Iterator[str]:
+def _events(books: Books, told: Told) -> Iterator[str]:
     """The events in the file are those that the hook was told."""
-    watcher, found = books.watcher, books.events or {}
-    told = {
+    watcher, found = books.watcher, Counter(record.event for record in told.events)
+    expected = {
         semconv.Event.RUN_START: len(books.orders),
         semconv.Event.RUN_END: len(books.orders),
         semconv.Event.TRANSITION: watcher.transitions.total(),
         semconv.Event.RETRY: watcher.retries.total(),
         semconv.Event.TIMEOUT: watcher.timeouts.total(),
         semconv.Event.HANDLER_EXCEPTION: watcher.errors.total(),
+        semconv.Event.MESSAGE_UNHANDLED: watcher.unhandled.total(),
     }
-    for name, count in told.items():
-        yield from _differ(f"event {name}", told=count, in_the_file=found.get(name, 0))
+    for name, count in expected.items():
+        yield from _differ(f"event {name}", told=count, in_the_file=found[name])
+
+
+def _log_lines(books: Books, told: Told) -> Iterator[str]:
+    """What handlers said is in the file once, in a visit of the order that it is about."""
+    order_of = {
+        span.span_id: span.attributes[semconv.MACHINE_ID]
+        for span in told.spans
+        if span.attributes.get(semconv.OPERATION_NAME) == semconv.Operation.VISIT
+    }
+    for line in told.said:
+        order = line.attributes["septum_machine_id"]
+        if order_of.get(line.span_id) != order:
+            yield f"log line {line.body!r} of order {order} does not stand in a visit of that order"
+    notes, lines = Counter(note for notes in books.notes.values() for note in notes), Counter(line.body for line in told.said)
+    for text in LOGGED:
+        yield from _differ(f"log line {text!r}", in_the_notes=notes[text], in_the_file=lines[text])
 
 
 def _money(books: Books) -> Iterator[str]:

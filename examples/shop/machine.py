@@ -103,6 +103,7 @@ def Charging() -> None:
             return Retry
         if not charged:
             ctx.common.notes.append("card declined")
+            ctx.log.info("card declined", total=ctx.common.order.total, currency=ctx.common.order.currency)
         return Events.CHARGED if charged else Events.DECLINED
 
     @septum.on_timeout
@@ -113,6 +114,7 @@ def Charging() -> None:
     @septum.on_fail
     async def on_fail(ctx: SharedContext[Job]) -> Events:
         ctx.common.notes.append("payment provider is down")
+        ctx.log.error("payment provider is down")
         return Events.GAVE_UP
 
     @septum.transitions
@@ -209,6 +211,7 @@ def Refunding() -> None:
     @septum.on_fail
     async def on_fail(ctx: SharedContext[Job]) -> Events:
         ctx.common.notes.append("refund it by hand")
+        ctx.log.error("refund it by hand")
         return Events.GAVE_UP
 
     @septum.transitions
@@ -243,3 +246,6 @@ def Failed() -> None:
 
 
 TERMINAL = ("Shipped", "Cancelled", "Failed")
+
+LOGGED = ("card declined", "payment provider is down", "refund it by hand")
+"""Notes that handlers also log: whoever is on duty finds them by their trace."""

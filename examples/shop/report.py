@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from shop.book import Order
-    from shop.telemetry import Span
+    from shop.telemetry import Point, Record, Span
     from shop.watcher import Watcher
 
 NO_ANSWER = "cut off"
@@ -76,12 +76,27 @@ def ends_table(ends: Mapping[str, str], notes: Mapping[str, Sequence[str]]) -> T
     return table
 
 
-def events_table(events: Mapping[str, int]) -> Table:
-    """Return a table of the events: each name, and how many there were."""
-    table = _table("Events")
+def metrics_table(metrics: Mapping[str, Sequence[Point]]) -> Table:
+    """Return one row a metric that counts or times something: how many series, what they add up to, and how long it took."""
+    table = _table("Metrics, as they stand in the file")
+    table.add_column("metric")
+    for heading in ("series", "count", "mean"):
+        table.add_column(heading, justify="right")
+    for name in sorted(metrics, key=lambda name: (name.endswith(".duration"), name)):
+        count = sum(point.count for point in metrics[name])
+        if count:  # what machines are doing now, and what waits: nothing, they have all come to their ends
+            timed = name.endswith(".duration")
+            mean = _seconds(sum(point.sum for point in metrics[name]) / count) if timed else ""
+            table.add_row(name, f"{len(metrics[name]):,}", f"{count:,}", mean)
+    return table
+
+
+def events_table(events: Sequence[Record]) -> Table:
+    """Return one row a name of an event: how many there were."""
+    table = _table("Events, as they stand in the file")
     table.add_column("event")
     table.add_column("count", justify="right")
-    for name, count in sorted(events.items()):
+    for name, count in sorted(Counter(event.event for event in events).items()):
         table.add_row(name, f"{count:,}")
     return table
 
