@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import septum
 from septum import (
     Again,
     Graph,
@@ -242,3 +243,20 @@ def test_node_has_the_limits_of_its_state(config: StateConfiguration, retries: i
 def test_node_shows_its_name() -> None:
     """The full one."""
     assert repr(node()) == "<node n.A>"
+
+
+def test_state_with_a_name_of_its_own_goes_by_it() -> None:
+    """Two states of one factory are two in telemetry and drawings; the module's name is left out where the name begins with it."""
+
+    def declared(name: str | None) -> StateSpec:
+        @septum.state(name=name, config=StateConfiguration(terminal=True))
+        def Made() -> None:
+            @septum.on_state
+            def on_state(ctx):
+                pass
+
+        return Made
+
+    own = "test_state_with_a_name_of_its_own_goes_by_it.<locals>.declared.<locals>.Made"
+    names = ["billing.One", "billing.Two", f"{__name__}.Three", None]
+    assert [Graph.of(declared(name)).initial.qualname for name in names] == ["billing.One", "billing.Two", "Three", own]

@@ -79,7 +79,7 @@ def _find_bad_expect(node: Node) -> Iterator[Finding]:
 def _find_unused_events(node: Node) -> Iterator[Finding]:
     labels = {edge.label for edge in node.edges}
     # An Events class that nobody decorated is known by the labels that are used.
-    own = f"{node.qualname}.<locals>."
+    own = f"{node.spec.qualname}.<locals>."
     used = {type(label) for label in labels if label is not None and type(label).__qualname__.startswith(own)}
     events = node.spec.Events or (used.pop() if len(used) == 1 else ())
     unused = [member.name for member in events if member not in labels]

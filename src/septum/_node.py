@@ -79,7 +79,7 @@ class Node:
     """One state of a graph; two nodes are the same only if they are one object.
 
     Attributes:
-        name: The full name; `qualname` is the part below the module.
+        name: The full name; `qualname` is the part below the module, or the whole of a name that was given by hand.
         index: Its place in `Graph.nodes`.
         is_async: `on_state` is a coroutine function. A handler that is not may still return an awaitable.
         retries: How many retries are allowed: the state's own number, else that of its policy; None for no limit.
@@ -122,7 +122,7 @@ class Node:
         config = spec.config
         self.spec = spec
         self.name: str = spec.name
-        self.qualname: str = spec.qualname
+        self.qualname: str = _below_module(spec)
         self.index = index
         self.on_state: Handler = on_state
         self.on_enter: Handler | None = spec.on_enter
@@ -186,6 +186,13 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<node {self.name}>"
+
+
+def _below_module(spec: StateSpec) -> str:
+    """Return what a state is called where its module need not be said; two states of one factory that were named are two here as well."""
+    if spec.qualname and f".{spec.name}".endswith(f".{spec.qualname}"):
+        return spec.qualname
+    return spec.name.removeprefix(f"{spec.module}.")
 
 
 NO_EDGE: Final = cast("PlainEdge", (_NO_ANSWER, None, None, "", 0))
