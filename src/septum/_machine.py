@@ -31,6 +31,7 @@ __all__ = ["RunResult", "StateMachine"]
 T = TypeVar("T")
 
 _DEFAULT_LIMIT: Final = 1000
+_DEFAULT_POLICY: Final = "block"
 
 
 class _EnterTimes(Hooks):
@@ -75,7 +76,7 @@ class StateMachine(Driver[T]):
         self,
         initial_state: Target,
         max_queue_size: int = _DEFAULT_LIMIT,
-        queue_overflow_policy: OverflowPolicy = "block",
+        queue_overflow_policy: OverflowPolicy = _DEFAULT_POLICY,
         error_state: Target | None = None,
         filter_fn: Callable[..., Any] | None = None,
         trap_fn: Callable[..., Any] | None = None,
@@ -97,16 +98,15 @@ class StateMachine(Driver[T]):
             and on_error_fn is None
             and clock is None
             and name is None
-            and max_queue_size == _DEFAULT_LIMIT
-            and queue_overflow_policy == "block"
+            and max_queue_size is _DEFAULT_LIMIT
+            and queue_overflow_policy is _DEFAULT_POLICY
             and machine_id is None
             and not hooks
             and not strict
             and type(initial_state) is StateSpec
-            and initial_state.plan is not None
+            and (plan := initial_state.plan) is not None
         ):
-            # A definition without options, not the first time.
-            plan = initial_state.plan
+            # A definition without options, not the first time. Equal ones that are not the defaults themselves take the other way.
             self._mode = plan.mode
         else:
             plan = find_plan(

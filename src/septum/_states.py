@@ -194,7 +194,7 @@ class StateSpec(StateTransition):
         self._recheck = _recheck
         self.repeated = repeated
         self.graph_cache: dict[StateSpec | None, Graph] = {}
-        self.plan: object | None = None
+        self.plan: Any = None
 
     def remember_plan(self, plan: object) -> None:
         """Keep *plan* until a state is declared or changed."""
