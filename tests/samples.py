@@ -74,6 +74,8 @@ SAMPLES: list[Any] = [
     sample(facts.ErrorRouted, exception=ERROR, state="m.A", to="on_error_fn"),
     sample(facts.ErrorRouted, exception=ERROR, state="m.A", to="error_state"),
     sample(facts.ErrorRouted, exception=ERROR, state="m.A", to="raised"),
+    sample(facts.EffectReturned, effect="call", name="charge", args=(MESSAGE,), result=MESSAGE, exception=None),
+    sample(facts.EffectReturned, effect="call", name="charge", args=(MESSAGE,), result=None, exception=ERROR),
     sample(facts.Overdue, state="m.A", age=61.0, limit=60.0),
     sample(facts.SnapshotTaken, state="m.A", reason="secret reason"),
     sample(facts.RunEnded, state="m.A", outcome="completed", duration=3.5, exception=None),

@@ -83,23 +83,31 @@ def test_links_of_the_page_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=ident)
 def test_make_targets_of_the_page_exist(page: Path) -> None:
     """Every `make x` that a page tells the reader to type is a target of the Makefile."""
-    targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
-    told = set(re.findall(r"(?:`|^\s*\$? ?)make ([a-z]+)", text_of(page), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
+    told = set(re.findall(r"(?:`|^\s*\$? ?)make ([a-z-]+)", text_of(page), re.MULTILINE))
     assert told - targets == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ident)
 def test_code_blocks_are_of_a_known_kind(page: Path) -> None:
-    """A block runs (python), is compared (output), is drawn (mermaid), or is marked as text, console, toml or yaml."""
+    """A block runs (python), is compared (output), is drawn (mermaid), or is marked as text, console, diff, toml or yaml."""
     languages = {word for block in FENCE.finditer(text_of(page)) for word in block["info"].split() or [""]}
-    assert languages <= {"python", "output", "mermaid", "text", "console", "toml", "yaml"}
+    assert languages <= {"python", "output", "mermaid", "text", "console", "diff", "toml", "yaml"}
 
 
 def test_every_page_is_reachable_from_the_index() -> None:
-    """docs/index.md links to every other page of docs."""
-    linked = {(ROOT / "docs" / target).resolve() for target in re.findall(r"\]\(([^)#\s]+\.md)", text_of(ROOT / "docs" / "index.md"))}
-    pages = {page.resolve() for page in (ROOT / "docs").rglob("*.md")} - {(ROOT / "docs" / "index.md").resolve()}
+    """docs/index.md links to every page of docs, or to a page that links to it."""
+    index = (ROOT / "docs" / "index.md").resolve()
+    linked = linked_from(index)
+    for page in tuple(linked):
+        linked |= linked_from(page)
+    pages = {page.resolve() for page in (ROOT / "docs").rglob("*.md")} - {index}
     assert {ident(page) for page in pages - linked} == set()
+
+
+def linked_from(page: Path) -> set[Path]:
+    """Return the pages that *page* links to."""
+    return {(page.parent / target).resolve() for target in re.findall(r"\]\(([^)#\s:]+\.md)", text_of(page))}
 
 
 def test_public_names_stand_in_the_reference() -> None:

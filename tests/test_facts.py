@@ -116,6 +116,8 @@ def test_each_fact_is_told_to_the_method_of_its_name() -> None:
         "delegates",
         "working",
         "tallied",
+        "passed",
+        "keeps",
     }
     assert {kind.__module__ for kind in facts.FACTS} == {"septum.facts"}
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 import functools
 import json
 import math
+import subprocess
+import sys
 from enum import Enum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -30,6 +32,9 @@ from septum import (
     register_state,
 )
 from septum._transitions import StateTransition
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class E(Enum):
@@ -329,3 +334,55 @@ def test_hash_changes_with_every_rule(changed: StateSpec) -> None:
     """Edges, limits, names each make another definition; so does an error state."""
     assert Graph.of(changed).hash != Graph.of(make("A")).hash
     assert Graph.of(make("A"), make("X")).hash != Graph.of(make("A"), make("Y")).hash
+
+
+@pytest.mark.slow
+def test_hash_is_the_same_in_every_process(tmp_path: Path) -> None:
+    """Whatever the seed of Python's own hashes, and in whatever order a set gives the edges; the figure holds for every Python."""
+    program = tmp_path / "hashed.py"
+    program.write_text(
+        "from enum import Enum\n"
+        "from septum import *\n"
+        "E = Enum('E', ['A', 'B', 'C', 'D'])\n"
+        "make = lambda name, *to: StateSpec(name=name, on_state=print, config=StateConfiguration(timeout=5),\n"
+        "    transitions=lambda: list({LabeledTransition(label, target) for label, target in zip(E, to)}))\n"
+        "leaf = make('leaf', Pop, Again)\n"
+        "print(Graph.of(make('root', Push(leaf, leaf), make('b', leaf), make('c', None), Retry)).hash)\n",
+        encoding="utf-8",
+    )
+    hashes = [
+        subprocess.run([sys.executable, str(program)], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout
+        for seed in ("0", "1", "2", "99")
+    ]
+    assert hashes == ["129e6ba9dfb8\n"] * 4
+
+
+def test_whole_seconds_are_the_same_limit_as_int_and_float() -> None:
+    """5 and 5.0 make one definition; a number too large for a float stays what it is."""
+    assert (
+        Graph.of(make("A", config=StateConfiguration(timeout=5))).hash == Graph.of(make("A", config=StateConfiguration(timeout=5.0))).hash
+    )
+    huge = [Graph.of(make("A", config=StateConfiguration(timeout=10**power))).hash for power in (400, 401)]
+    assert huge[0] != huge[1]
+
+
+def test_place_of_a_state_is_known() -> None:
+    """File and line of its decorator; of an edge those of its own line."""
+
+    @septum.state
+    def Written():
+        @septum.on_state
+        def handle(ctx):
+            pass
+
+        @septum.transitions
+        def transitions():
+            return [
+                LabeledTransition(E.GO, None),
+                Again,
+            ]
+
+    graph = Graph.of(Written)
+    file, _, line = graph.where(graph.initial).rpartition(":")
+    lines = [int(graph.where(graph.initial, edge).rpartition(":")[2]) - int(line) for edge in graph.initial.edges]
+    assert (file, lines) == (__file__, [9, 10])

@@ -144,7 +144,7 @@ def whole_run(*observers: Hooks) -> None:
 def test_the_methods_are_those_of_the_facts() -> None:
     """`Hooks` has a method for each class of fact and no other."""
     assert list(METHODS) == [kind.told_as for kind in facts.FACTS]
-    asked = {"delegates", "working", "tallied"}
+    asked = {"delegates", "working", "tallied", "keeps", "passed"}
     assert {name for name, value in vars(Hooks).items() if callable(value)} == {*METHODS, *asked}
 
 

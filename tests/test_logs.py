@@ -82,6 +82,8 @@ def test_each_fact_is_one_line_with_its_level_and_text(kept: list[logging.LogRec
         "ERROR orders[m-1]: ValueError in m.A, answered by on_error_fn",
         "ERROR orders[m-1]: ValueError in m.A, goes to the error state",
         "ERROR orders[m-1]: ValueError in m.A, raised to the caller",
+        "DEBUG orders[m-1]: ctx.call gave a result",
+        "DEBUG orders[m-1]: ctx.call raised ValueError",
         "WARNING orders[m-1]: m.A is overdue: 61.000 s, expected at most 60 s",
         "DEBUG orders[m-1]: snapshot taken in m.A",
         "INFO orders[m-1]: run r-1 ended in m.A after 3.500 s: completed",

@@ -211,11 +211,15 @@ def test_old_drawing_is_a_flowchart() -> None:
     assert septum.util.__all__ == ["to_mermaid"]
     assert septum.util.to_mermaid(StateMachine(Waiting, error_state=Lost)).splitlines() == [
         "flowchart TD",
-        "    start((start))",
+        '    start(("start"))',
         '    S1["Waiting"]',
         '    S2["Lost"]',
+        '    anywhere(["any state"])',
         "    start --> S1",
-        "    start -.->|error| S2",
+        '    anywhere -.->|"error"| S2',
+        "    style S2 stroke:#cf222e",
+        "    style anywhere stroke:#cf222e,stroke-dasharray:4 3",
+        "    linkStyle 1 stroke:#cf222e",
     ]
 
 

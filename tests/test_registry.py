@@ -86,3 +86,15 @@ def test_states_that_make_no_graph_are_invalid_for_all() -> None:
         assert "State 'r.Gone' not found in registry" in result.errors[0]
         (text,) = validate("r.Lost").errors
         assert text.startswith("State 'r.Lost' not found in registry.")
+
+
+def test_stack_is_validated_by_what_is_proved() -> None:
+    """What can go wrong with it is a warning of the first and the third validation, without the comments that `check` heeds."""
+    A = make("A", LabeledTransition(E.GO, Pop))
+    text = (
+        "SEP101 State 'r.A' may answer E.GO while nothing is on the stack. PopFromEmptyStack is raised then. "
+        "Push it with a state below it, or answer something else where nothing was pushed."
+    )
+    result = ValidationResult(True, [], [text], {"r.A"})
+    assert (REGISTRY.validate_all_states(A), REGISTRY.validate_pda_properties(A)) == (result, result)
+    assert REGISTRY.validate_determinism(A).warnings == []

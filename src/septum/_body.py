@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from septum._clock import new_id
 from septum._context import SharedContext
-from septum._mode import CLOSED, DONE, FRESH, SLOW_MAIL, STAGE
+from septum._mode import CLOSED, DONE, FRESH, OBSERVED, SLOW_MAIL, STAGE
 from septum._queue import NO_MAILBOX
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Mapping
+    from random import Random
 
     from septum._graph import Node
     from septum._hooks import Hooks, Watch
@@ -76,6 +77,7 @@ class Aside:
         pending: At stage LEAVE: the move that was decided, its outcome and exception.
         waiter: While BLOCKED: the future that a message or a timer resolves; its event loop beside it.
         run_id, seq: Of the run, once it was observed; kept while nobody observes.
+        kept: What hooks kept with the snapshot that the run goes on from; None if it began here.
         watch: What is kept for observers, while anybody observes.
         undo: While the machine works: what takes back what `Hooks.working` set.
         consumed: A deadline fired, or a retry's delay ended, since run() looked last.
@@ -85,9 +87,29 @@ class Aside:
     """
 
     __slots__ = (
-        "anchor", "before",
-        "consumed", "entries", "errors", "extra", "hook_errors", "hooks", "machine_id", "matched", "pending",
-        "random", "released", "retries", "retry_count", "run_id", "seq", "stack", "timeouts", "undo", "waiter", "waiter_loop",
+        "anchor",
+        "before",
+        "consumed",
+        "entries",
+        "errors",
+        "extra",
+        "hook_errors",
+        "hooks",
+        "kept",
+        "machine_id",
+        "matched",
+        "pending",
+        "random",
+        "released",
+        "retries",
+        "retry_count",
+        "run_id",
+        "seq",
+        "stack",
+        "timeouts",
+        "undo",
+        "waiter",
+        "waiter_loop",
         "watch",
     )  # fmt: skip
 
@@ -106,6 +128,7 @@ class Aside:
         self.undo: list[Callable[[], None]] | None = None
         self.consumed = False
         self.run_id: str | None = None
+        self.kept: Mapping[str, str] | None = None
         self.seq = 0
         self.released: asyncio.Future[None] | None = None
         self.retry_count = self.timeouts = self.errors = self.hook_errors = 0
@@ -179,9 +202,17 @@ class Body(SharedContext[T]):
     def random(self) -> random.Random:
         """The machine's own source of chance, which a recording keeps; seed it to make a run repeatable."""
         aside = self._side()
-        if aside.random is None:
-            aside.random = random.Random()  # noqa: S311 - jitter and simulations, not secrets
-        return aside.random
+        chance = aside.random
+        if chance is None:
+            chance = aside.random = random.Random()  # noqa: S311 - jitter and simulations, not secrets
+        if self._mode & OBSERVED and type(chance) is random.Random:
+            # From here on it tells its draws, which costs each of them a call; whoever holds it keeps it, and its sequence goes on.
+            self._make_tell(chance)
+        return chance
+
+    def _make_tell(self, chance: Random) -> None:
+        """Let *chance* tell observers of its draws."""
+        raise NotImplementedError
 
     def _top(self) -> Node | None:
         aside = self._aside

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from septum import _findings as findings
 from septum._findings import error, warning
+from septum._source import find_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 def check(graph: Graph) -> tuple[Finding, ...]:
     """Return all findings about *graph*, errors first, each kind in the order of the states."""
     found = [finding for find in _CHECKS for node in graph.nodes for finding in find(node)]
-    found.sort(key=lambda finding: finding.severity)
-    return tuple(found)
+    places = {name: find_place(graph.by_name[name].spec) for name in {finding.state for finding in found}}
+    return findings.sort(replace(finding, where=places[finding.state]) for finding in found)
 
 
 def require_valid(graph: Graph) -> tuple[Finding, ...]:
@@ -102,7 +104,11 @@ def _find_missing_labels(node: Node) -> Iterator[Finding]:
 def _find_terminal_edges(node: Node) -> Iterator[Finding]:
     if node.terminal and node.edges:
         text = f"State {node.name!r} is terminal and has transitions: {', '.join(edge.name for edge in node.edges)}."
-        yield warning(findings.TERMINAL_EDGES, node.name, text, "They are never taken. Remove them, or terminal=True.")
+        if node.timeout is not None and node.on_timeout is not None:
+            hint = "Only its on_timeout can take them; what on_state answers is ignored. Remove them, or terminal=True."
+        else:
+            hint = "They are never taken. Remove them, or terminal=True."
+        yield warning(findings.TERMINAL_EDGES, node.name, text, hint)
 
 
 def _find_missing_on_timeout(node: Node) -> Iterator[Finding]:

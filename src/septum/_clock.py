@@ -75,3 +75,23 @@ def new_id() -> str:
 def pass_turn() -> Generator[None, None, None]:
     """Let everything else that is ready in the event loop run once (what `asyncio.sleep(0)` does, without its call)."""
     yield
+
+
+def show_wall(wall_ns: int) -> str:
+    """Return Unix nanoseconds as ISO 8601 in UTC, to the millisecond; as a number where the calendar ends."""
+    try:
+        moment = time.gmtime(wall_ns // 1_000_000_000)
+    except (OverflowError, ValueError, OSError):
+        return f"{wall_ns} ns"
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', moment)}.{wall_ns // 1_000_000 % 1000:03d}Z"
+
+
+def read_wall(text: str) -> int:
+    """Return what *text* means in Unix nanoseconds: a moment in ISO 8601, local time unless it says otherwise.
+
+    Raises:
+        ValueError: It is none.
+    """
+    from datetime import datetime  # noqa: PLC0415 - for the command line only, and no machine should wait for it
+
+    return round(datetime.fromisoformat(text).timestamp() * 1e9)

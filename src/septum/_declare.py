@@ -48,10 +48,12 @@ def state(config: Body, /) -> StateSpec: ...
 
 
 @overload
-def state(config: StateConfiguration | None = None, name: str | None = None, group: str | None = None) -> Callable[[Body], StateSpec]: ...
+def state(
+    config: StateConfiguration | None = None, name: str | None = None, group: str | None = None, *, version: str | None = None
+) -> Callable[[Body], StateSpec]: ...
 
 
-def state(config: Any = None, name: str | None = None, group: str | None = None) -> Any:
+def state(config: Any = None, name: str | None = None, group: str | None = None, *, version: str | None = None) -> Any:
     """Declare a state: `@septum.state` or `@septum.state(config=...)` on a function or a class; the name then is the `StateSpec`.
 
     The function form is called once, here and now. In the class form handlers take `ctx` alone and see the class's own names; the
@@ -61,6 +63,8 @@ def state(config: Any = None, name: str | None = None, group: str | None = None)
         config: The limits; those of the class's own `config`, or none.
         name: The full name, for `StateRef`, telemetry and errors; by default `module.QualifiedName`.
         group: A word that states can share; for drawings.
+        version: At an initial state: the version of the definition that begins here, any text. Snapshots keep it, and `septum.migrate`
+            leads from one to the next.
 
     Raises:
         DefinitionError: The body is not what a state is written as; it says what to change. Nothing was declared.
@@ -69,10 +73,10 @@ def state(config: Any = None, name: str | None = None, group: str | None = None)
     if config is None or isinstance(config, StateConfiguration):
 
         def decorate(body: Body) -> StateSpec:
-            return _declare(body, config, name, group)
+            return _declare(body, config, name, group, version)
 
         return decorate
-    return _declare(config, None, name, group)
+    return _declare(config, None, name, group, version)
 
 
 @overload
@@ -176,15 +180,18 @@ def _read_marks(function: object) -> tuple[str, ...]:
     return marks
 
 
-def _declare(body: Any, config: StateConfiguration | None, name: str | None, group: str | None) -> StateSpec:
+def _declare(body: Any, config: StateConfiguration | None, name: str | None, group: str | None, version: str | None) -> StateSpec:
     if isinstance(body, StateSpec):
         raise DefinitionError(f"{body!r} is a state already. Decorate it once with @septum.state.")
     if name is not None and not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - not everybody checks types
         raise DefinitionError(f"The name of a state is a text, not {name!r}.")
+    if version is not None and (not isinstance(version, str) or not version):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+        raise DefinitionError(f"The version of a definition is a text, not {version!r}.")
     is_class = isinstance(body, type)
     if not is_class and not hasattr(body, "__qualname__"):
         raise DefinitionError(
-            f"@septum.state decorates a function or a class, and takes config=StateConfiguration(...), name= and group=; found {body!r}."
+            "@septum.state decorates a function or a class, and takes config=StateConfiguration(...), name=, group= and version=; "
+            f"found {body!r}."
         )
     module = _public_module(body.__module__)
     full_name = name or f"{module}.{body.__qualname__}"
@@ -207,6 +214,7 @@ def _declare(body: Any, config: StateConfiguration | None, name: str | None, gro
         origin=_find_origin(body, functions["on_state"]),
         _recheck=parts.recheck,
         repeated=_find_repeated(parts.marks),
+        definition_version=version,
         **functions,
     )
     register_state(spec)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from septum import _errors
 from septum._deadline import within
 from septum._gate import gate
-from septum._mode import BUSY, DONE, FIRST, FRESH, OBSERVED, STOPPING, WAIT, WATCHED
+from septum._mode import BUSY, CHANGED, DONE, FIRST, FRESH, OBSERVED, STOPPING, WAIT, WATCHED
 from septum._node import ASYNC, ASYNC_DWELLS, ASYNC_TIMED, SYNC
 from septum._pace import is_mine
 from septum._queue import NOTHING
@@ -233,6 +233,8 @@ class Driver(Session[T]):
             mode = self._mode
             if mode & (DONE | STOPPING):
                 return
+            if mode & CHANGED:
+                self._mode = mode = mode & ~CHANGED
             visits = self._visits
             box = self._mailbox
             taken = box.taken
@@ -241,8 +243,11 @@ class Driver(Session[T]):
             special = mode != BUSY or stride == 0
             if special:
                 watch = self._watch
-                if watch is not None and mode == WATCHED and watch.audience.light:
-                    take = self._take_silent_steps if watch.audience.silent and not plan.expects else self._take_light_steps
+                if watch is not None and mode == WATCHED and watch.audience.light and not (plan.expects and watch.audience.passed):
+                    if plan.expects or not watch.audience.silent:
+                        take = self._take_light_steps
+                    else:
+                        take = self._take_passed_steps if watch.audience.passed else self._take_silent_steps
                     steps = await take(watch, max(stride, 1), start)
                     did = STEPPED
                 else:
@@ -310,7 +315,7 @@ class Driver(Session[T]):
                             if not consumed:
                                 pace.left -= steps
                                 if pace.left <= 0 and pace.is_due():
-                                    await pace.give_way()
+                                    await self._pause()
                                 return
                             consumed = False
                             visits = self._visits
@@ -337,6 +342,6 @@ class Driver(Session[T]):
                     return
             elif pace.left <= 0:
                 if pace.is_due():
-                    await pace.give_way()
+                    await self._pause()
                 if gate.loud:
                     self._look_for_observers()

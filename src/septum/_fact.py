@@ -6,6 +6,7 @@ Building one costs a tenth of what a frozen dataclass of as many fields does (0.
 from __future__ import annotations
 
 from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, cast, dataclass_transform
 
 from septum._clock import LOOP_CLOCK
@@ -28,10 +29,14 @@ class Origin(tuple[str, str, str]):  # noqa: SLOT001 - a tuple with a dict, whic
     Attributes:
         machine: The machine, while it lives in this process.
         wall_ns: The machine's own clock: nanoseconds since the Unix epoch.
+        kept: What `Hooks.keeps` gave for the snapshot that the run goes on from; empty for a run that began here.
+        left: Free for a hook, to find again when a snapshot is taken after the run has ended.
     """
 
     machine: weakref.ref[Any] | None = None
     wall_ns: Callable[[], int] = staticmethod(LOOP_CLOCK.wall_ns)
+    kept: Mapping[str, str] = MappingProxyType({})
+    left: Any = None
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from septum._fact import Fact, Origin
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from septum._graph import Graph
 
-__all__ = ["FACTS", "Fact", "Origin"]
+__all__ = ["FACTS", "Fact", "Origin", "Passed"]
 
 Kind = Literal["label", "direct", "push", "pop", "again", "unhandled", "repeat", "restart", "retry", "error", "initial", "end"]
 VisitOutcome = Literal[
@@ -21,6 +21,13 @@ RunOutcome = Literal["completed", "failed", "cancelled", "stopped", "reset"]
 HandlerName = Literal["on_state", "on_enter", "on_leave", "on_timeout", "on_fail"]
 DropReason = Literal["filtered", "overflow_newest", "overflow_oldest", "rejected", "closed"]
 Destination = Literal["on_error_fn", "error_state", "raised"]
+EffectKind = Literal["now", "random", "uuid", "call"]
+Passed: TypeAlias = tuple[Origin, int, int, float, tuple[str, str, str], float]
+"""A step along a plain edge, as `Hooks.passed` is told of it.
+
+Origin of the run; the number of the last fact that it stands for; the number of the visit that ended; when, in seconds of the machine's
+clock; source, target and label of the edge; how many seconds the visit was.
+"""
 
 
 class RunStarted(Fact, told_as="run_started"):
@@ -279,6 +286,25 @@ class ErrorRouted(Fact, told_as="error_routed"):
     to: Destination
 
 
+class EffectReturned(Fact, told_as="effect_returned"):
+    """Something came in that no definition decides: a time, a draw, an id, or the result of `ctx.call`.
+
+    Attributes:
+        effect: now, random, uuid or call.
+        name: The name given to `ctx.call`; "random" or "getrandbits" for a draw, which all methods of `ctx.random` are made of; else
+            as effect.
+        args: What the called function was given, or the number of bits for "getrandbits"; else empty.
+        result: What came in; None if it raised.
+        exception: What the called function raised, or what cut the call off, else None.
+    """
+
+    effect: EffectKind
+    name: str
+    args: tuple[object, ...]
+    result: object
+    exception: BaseException | None
+
+
 class Overdue(Fact, told_as="overdue"):
     """A state lasts longer than its `expect=` says.
 
@@ -323,6 +349,7 @@ FACTS: tuple[type[Fact], ...] = (
     StackPushed,
     StackPopped,
     ErrorRouted,
+    EffectReturned,
     Overdue,
     SnapshotTaken,
 )

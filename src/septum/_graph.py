@@ -14,8 +14,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from septum import _findings as findings
+from septum._difference import tell_difference
+from septum._drawings import Drawings
 from septum._errors import DefinitionError, UnknownState
 from septum._node import ASYNC, ASYNC_TIMED, MARKER_KINDS, MARKERS, SLOW, SYNC, Edge, Node
+from septum._source import find_edge_places, find_place
 from septum._states import StateSpec, describe_place, find_state, remember_graph
 from septum._transitions import LabeledTransition, Push, StateRef, Target
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ASYNC", "ASYNC_TIMED", "MARKERS", "SLOW", "SYNC", "Edge", "Graph", "Node"]
 
 
-class Graph:
+class Graph(Drawings):
     """A definition: the states that are reachable from an initial and an error state.
 
     Attributes:
@@ -37,9 +40,10 @@ class Graph:
         by_name: The nodes by their full names.
         plain: Source, target and label of every plain edge (`Node.plain`), in the order of their numbers.
         plan, tallies: Free for the engine.
+        proofs: Free for what is proved about it.
     """
 
-    __slots__ = ("_hash", "by_name", "error", "initial", "nodes", "plain", "plan", "tallies")
+    __slots__ = ("_hash", "by_name", "error", "initial", "nodes", "plain", "plan", "proofs", "tallies")
 
     def __init__(self, initial: Node, error: Node | None, nodes: tuple[Node, ...]) -> None:
         self.initial = initial
@@ -48,6 +52,7 @@ class Graph:
         self.by_name: Mapping[str, Node] = {node.name: node for node in nodes}
         self.plain = tuple((node.name, quick[1].name, quick[3]) for node in nodes for quick in node.plain.values())
         self.plan: object | None = None
+        self.proofs: object | None = None
         self.tallies: dict[object, object] = {}
         self._hash = ""
 
@@ -84,9 +89,25 @@ class Graph:
             for state in rules["states"]:
                 del state["handlers"], state["expect"]
                 state["edges"].sort(key=json.dumps)
+                state["timeout"] = _as_float(state["timeout"])
+                policy = state["retry"]
+                state["retry"] = policy and {name: _as_float(value) for name, value in policy.items()}
             text = json.dumps(rules, sort_keys=True, separators=(",", ":"))
             self._hash = hashlib.sha256(text.encode()).hexdigest()[:12]
         return self._hash
+
+    def where(self, node: Node, edge: Edge | None = None) -> str:
+        """Return `"file:line"` of the first line of the state *node*, or of its *edge*; empty if it stands in no file.
+
+        Only for an edge the source is read; where the list is put together by a program, the line is that of the function.
+        """
+        if edge is None:
+            return find_place(node.spec)
+        return find_edge_places(node.spec, node.edges)[node.edges.index(edge)]
+
+    def diff(self, other: Graph) -> list[str]:
+        """Return in sentences what became different from this definition to *other*; an empty list if their hashes are equal."""
+        return tell_difference(self.to_dict(), other.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything in it that is not code, as JSON can hold it."""
@@ -98,6 +119,11 @@ class Graph:
 
     def __repr__(self) -> str:
         return f"<graph of {self.initial.name}, {len(self.nodes)} states, {self.hash}>"
+
+
+def _as_float(number: Any) -> Any:
+    """Return 5 as 5.0, which is the same limit, so that both have one hash."""
+    return float(number) if type(number) is int and abs(number) < 2**53 else number
 
 
 def _describe_node(node: Node) -> dict[str, Any]:
@@ -151,13 +177,15 @@ class _Walk:
         if spec.on_state is None:
             message = f"State {spec.name!r} must have an @on_state decorated method."
             self._faults.append(
-                findings.error(findings.NO_HANDLER, spec.name, message, "Give StateSpec(on_state=...) or use @septum.state.")
+                findings.error(
+                    findings.NO_HANDLER, spec.name, message, "Give StateSpec(on_state=...) or use @septum.state.", find_place(spec)
+                )
             )
             return None
         try:
             spec.check_names()
         except DefinitionError as exc:
-            self._faults.append(findings.error(findings.AMBIGUOUS_NAME, spec.name, str(exc), ""))
+            self._faults.append(findings.error(findings.AMBIGUOUS_NAME, spec.name, str(exc), "", find_place(spec)))
         node = Node(spec, spec.on_state, len(self._nodes))
         self._nodes[spec.name] = node
         self._waiting.append(node)
@@ -222,7 +250,7 @@ class _Walk:
         return None
 
     def _fault(self, code: str, spec: StateSpec, message: str, hint: str) -> None:
-        self._faults.append(findings.error(code, spec.name, message, hint))
+        self._faults.append(findings.error(code, spec.name, message, hint, find_place(spec)))
 
     def _note_shared_name(self, known: StateSpec, other: StateSpec) -> None:
         message = f"Two states named {known.name!r} are reachable, declared at {describe_place(known)} and {describe_place(other)}."

@@ -11,7 +11,7 @@ from septum._states import forget_plans
 from septum._tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from septum._clock import Clock
     from septum._graph import Graph
@@ -51,6 +51,23 @@ class Hooks:
 
     def tallied(self, tally: Tally, /) -> None:
         """A `Tally` counts transitions from now on, and lives as long as the definition; overriding this makes the engine count."""
+
+    def keeps(self, run: facts.Origin, /) -> Mapping[str, str]:  # noqa: ARG002 - whoever overrides it looks at the run
+        """Return text to keep with a snapshot of *run*, by names of this hook's own; nothing unless it is overridden.
+
+        A run that is restored has what all hooks kept in `run.kept`.
+        """
+        return {}
+
+    def passed(self, step: facts.Passed, /) -> None:
+        """A visit ended along a plain edge: all that there is to say of it in one tuple.
+
+        A plain edge has a label, and nobody to call on the way: no `on_leave` here, no `on_enter` there. Most steps of most machines take
+        one, and building a fact for each thing that happens on it costs more than the step. A hook that overrides this is told of those
+        steps here, and not by `handler_finished`, `visit_ended`, `transition_taken` and `visit_started`, as long as no other hook (nor the
+        log) wants to know of handlers, visits or transitions; where one does, it gets the facts. Of each step it hears in one of the two
+        ways, never in both. It may be a function of C, such as the `append` of a deque.
+        """
 
     def run_started(self, fact: facts.RunStarted, /) -> None:
         """The machine entered its initial state, or is seen for the first time in the middle of a run."""
@@ -103,6 +120,9 @@ class Hooks:
     def error_routed(self, fact: facts.ErrorRouted, /) -> None:
         """An exception came out of a state."""
 
+    def effect_returned(self, fact: facts.EffectReturned, /) -> None:
+        """`ctx.now`, `ctx.random`, `ctx.uuid` or `ctx.call` gave a result; called where it was asked for."""
+
     def overdue(self, fact: facts.Overdue, /) -> None:
         """A state lasts longer than its `expect=` says."""
 
@@ -113,7 +133,10 @@ class Hooks:
 METHODS: tuple[str, ...] = tuple(fact.told_as for fact in FACTS)
 """Names of the hook methods that are told facts, in the order of `septum.facts.FACTS`."""
 
-_ASKED = ("delegates", "working", "tallied")
+_ASKED = ("delegates", "working", "tallied", "keeps", "passed")
+
+_STEPS = frozenset({"handler_started", "handler_finished", "visit_started", "visit_ended", "transition_taken"})
+"""What `passed` stands for."""
 
 
 def overridden(hook: Hooks) -> list[str]:
@@ -133,9 +156,10 @@ class Audience:
     Attributes:
         hooks: Whose methods these are.
         steady: Whether a machine must be watched for them: a hook overrides something, or the log shows more than warnings.
-        light: Nobody wants to know of handlers.
+        light: Nobody wants to know of handlers, or only in one tuple with the rest (`Hooks.passed`).
         silent: Nor of visits and transitions.
-        delegates, working, tallied: As METHODS, the methods of that name.
+        delegates, working, tallied, keeps: As METHODS, the methods of that name.
+        passed: The same, but empty where somebody else wants the facts.
     """
 
     __slots__ = ("hooks", "level", "light", "silent", "steady", *METHODS, *_ASKED)
@@ -151,16 +175,23 @@ class Audience:
         self.hooks = hooks
         self.level = level
         found: dict[str, list[Callable[[Any], Any]]] = {name: [] for name in (*METHODS, *_ASKED)}
+        wanted: set[str] = set()
         for hook in hooks:
-            for name in overridden(hook):
+            names = overridden(hook)
+            for name in names:
                 found[name].append(getattr(hook, name))
+            if "passed" not in names:
+                wanted.update(names)
         self.steady = level <= logging.INFO or any(found.values())
         for name in () if any(hook.replaces_log for hook in hooks) else logged:
             found[name].append(getattr(log, name))
+            wanted.add(name)
+        self.silent = wanted.isdisjoint(_STEPS)
+        if not self.silent:
+            found["passed"] = []
         for name, methods in found.items():
             setattr(self, name, tuple(methods))
-        self.light = not (self.handler_started or self.handler_finished)
-        self.silent = self.light and not (self.visit_started or self.visit_ended or self.transition_taken)
+        self.light = self.silent or not (self.handler_started or self.handler_finished)
 
     def tally(self, machine_name: str, graph: Graph) -> Tally | None:
         """Return what counts the transitions of machines of that name and definition; None if nobody counts."""
@@ -252,7 +283,7 @@ class Watch:
         self.ended = True
         self.newcomers: tuple[Hooks, ...] = ()
 
-    def tell(self, methods: Iterable[Callable[[Any], None]], fact: facts.Fact) -> None:
+    def tell(self, methods: Iterable[Callable[[Any], None]], fact: facts.Fact | facts.Passed) -> None:
         """Call *methods* with *fact*; a method that raises is logged, counted and kept."""
         for method in methods:
             try:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+import inspect
+import weakref
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar, cast
 
 from septum import _errors, _hooks
-from septum._driver import Driver, RunResult
-from septum._hooks import Hooks
+from septum import _facts as facts
+from septum._chance import Chance
+from septum._clock import new_id
+from septum._contents import read
+from septum._driver import RunResult
+from septum._fit import fit
+from septum._graph import Graph
+from septum._keeper import check_timers
 from septum._log import STDLIB, Log, Place, find_sink
-from septum._mode import BUSY, CLOSED, DONE, EQUIPPED, FAILED, FRESH, OBSERVED
+from septum._mode import BUSY, CLOSED, DONE, EQUIPPED, FRESH, OBSERVED
 from septum._pace import NO_PACE
 from septum._plan import find_plan
 from septum._queue import NO_MAILBOX, Priority
-from septum._registry import StateRegistry
 from septum._states import StateSpec
+from septum._window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    import random
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from septum._clock import Clock
-    from septum._facts import VisitStarted
-    from septum._graph import Graph
+    from septum._codec import Decoder
+    from septum._hooks import Hooks
+    from septum._keeper import Timers
+    from septum._migrations import Migration
     from septum._queue import OverflowPolicy
+    from septum._snapshot import Snapshot
     from septum._transitions import Target
 
 __all__ = ["RunResult", "StateMachine"]
@@ -34,17 +46,7 @@ _DEFAULT_LIMIT: Final = 1000
 _DEFAULT_POLICY: Final = "block"
 
 
-class _EnterTimes(Hooks):
-    """Remembers when each state was entered last."""
-
-    def __init__(self) -> None:
-        self.times: dict[str, float] = {}
-
-    def visit_started(self, fact: VisitStarted, /) -> None:
-        self.times[fact.state] = fact.wall / 1e9
-
-
-class StateMachine(Driver[T]):
+class StateMachine(Window[T]):
     """A machine that walks from state to state; constructing it checks its definition.
 
     Args:
@@ -133,6 +135,71 @@ class StateMachine(Driver[T]):
                 aside.hooks = (*aside.hooks, hook)
                 self._mode |= EQUIPPED
 
+    @classmethod
+    async def restore(
+        cls,
+        snapshot: Snapshot,
+        initial_state: Target,
+        *,
+        timers: Timers = "resume",
+        migrations: Iterable[Migration] = (),
+        decode: Decoder | None = None,
+        classes: Iterable[type[Any]] = (),
+        common_data: T | None = None,
+        error_state: Target | None = None,
+        max_queue_size: int = _DEFAULT_LIMIT,
+        queue_overflow_policy: OverflowPolicy = _DEFAULT_POLICY,
+        filter_fn: Callable[..., Any] | None = None,
+        trap_fn: Callable[..., Any] | None = None,
+        on_error_fn: Callable[..., Any] | None = None,
+        hooks: Sequence[Hooks] = (),
+        clock: Clock | None = None,
+        name: str | None = None,
+        machine_id: str | None = None,
+        strict: bool = False,
+    ) -> Self:
+        """Return the machine that *snapshot* was taken of, between the same two steps; no handler is called.
+
+        This thread owns it. Hooks are told that its run goes on (`run_started`, resumed) and of the visit that it is in.
+
+        Args:
+            initial_state: Where the machine began; what follows it are the constructor's arguments, of which a snapshot holds only
+                `common_data`, `name` and `machine_id`. Another id makes another machine of it, whose run is another one too.
+            timers: What a deadline or a retry's delay has left: "resume" counts the time since the snapshot was taken, "remaining" does
+                not, "restart" starts it anew.
+            migrations: Lead from older definitions to this one; see `septum.migrate`.
+            decode: Given the name and the value that `snapshot(encode=...)` returned, returns the object.
+            classes: Whose objects may be in the snapshot, besides those of the packages of the definition's states.
+
+        Raises:
+            BadSnapshot: It is no snapshot of a machine, or cannot be read; `place` says where.
+            DefinitionChanged: It is of another definition and no migration leads here; `differences` says what has changed.
+            DefinitionError, TypeError, ValueError: As the constructor.
+        """
+        check_timers(snapshot, timers)
+        graph = Graph.of(initial_state, error_state)
+        kept = fit(snapshot, graph, migrations)
+        contents = read(kept, graph, decode, classes, with_common=common_data is None)
+        machine = cls(
+            initial_state,
+            max_queue_size,
+            queue_overflow_policy,
+            error_state,
+            filter_fn,
+            trap_fn,
+            on_error_fn,
+            common_data,
+            hooks=hooks,
+            clock=clock,
+            name=name or (None if kept.name == graph.initial.qualname else kept.name),
+            machine_id=machine_id,
+            strict=strict,
+        )
+        if common_data is None:
+            machine.common = contents.common
+        machine._bring_back(kept, contents, timers)
+        return machine
+
     async def reset(self) -> None:
         """Go back to the start: an empty mailbox and stack, no retry counts; `common` and the counts of `stats()` stay.
 
@@ -213,86 +280,41 @@ class StateMachine(Driver[T]):
 
     def now(self) -> float:
         """Return seconds of the machine's clock, which a recording keeps; only differences mean anything."""
-        return self._plan.now()
+        now = self._plan.now()
+        if self._mode & OBSERVED:
+            self._tell_effect("now", "now", (), now, None)
+        return now
 
-    @property
-    def context(self) -> Self:
-        """What handlers get as `ctx`: the machine itself."""
-        return self
+    def uuid(self) -> str:
+        """Return a fresh UUID as text, which a recording keeps."""
+        made = new_id()
+        if self._mode & OBSERVED:
+            self._tell_effect("uuid", "uuid", (), made, None)
+        return made
 
-    @property
-    def graph(self) -> Graph:
-        """The definition, with everything reachable from the initial and the error state."""
-        return self._plan.graph
+    async def call(self, name: str, fn: Callable[..., Any], *args: Any) -> Any:
+        """Return what `fn(*args)` returns, awaited if need be; see `SharedContext.call`."""
+        try:
+            result = fn(*args)
+            if inspect.isawaitable(result):
+                result = await result
+        except BaseException as error:
+            if self._mode & OBSERVED:
+                self._tell_effect("call", name, args, None, error)
+            raise
+        if self._mode & OBSERVED:
+            self._tell_effect("call", name, args, result, None)
+        return result
 
-    @property
-    def current_state(self) -> StateSpec | None:
-        """The state that the machine is in; None before it entered the first."""
-        return None if self._mode & FRESH else self._node.spec
+    def _make_tell(self, chance: random.Random) -> None:
+        chance.__class__ = Chance
+        cast("Chance", chance).teller = weakref.WeakMethod(self._tell_effect)
 
-    @property
-    def state_stack(self) -> list[StateSpec]:
-        """The states that `Pop` returns to, the last one on top; a copy."""
-        return [] if self._aside is None else [node.spec for node in self._aside.stack]
-
-    @property
-    def queue_depth(self) -> int:
-        """How many messages wait."""
-        return len(self._mailbox)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the machine has reached its end."""
-        return bool(self._mode & DONE)
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether it can do nothing more without `reset()`: it is complete, closed, or an exception came out of its last call."""
-        return bool(self._mode & (DONE | CLOSED | FAILED))
-
-    @property
-    def initial_state(self) -> StateSpec:
-        """Where the machine begins."""
-        return self._plan.initial.spec
-
-    @property
-    def error_state(self) -> StateSpec | None:
-        """Where it goes with an exception that nothing else handles."""
-        return None if self._plan.error is None else self._plan.error.spec
-
-    @property
-    def max_queue_size(self) -> int:
-        """Most messages that wait, as given."""
-        return self._plan.limit
-
-    @property
-    def queue_overflow_policy(self) -> OverflowPolicy:
-        """What happens to a message that finds no room, as given."""
-        return self._plan.policy
-
-    @property
-    def retry_counters(self) -> dict[str, int]:
-        """Retry counts above zero by full name of the state; a copy."""
-        return {} if self._aside is None else dict(self._aside.retries)
-
-    @property
-    def registry(self) -> StateRegistry:
-        """The old way to ask about definitions."""
-        return StateRegistry()
-
-    @property
-    def state_enter_times(self) -> dict[str, float]:
-        """When each state was last entered, in seconds since the Unix epoch, by full name.
-
-        Recorded from the first time that it is asked for; asking makes the machine an observed one.
-        """
-        aside = self._side()
-        for hook in aside.hooks:
-            if isinstance(hook, _EnterTimes):
-                return dict(hook.times)
-        times = _EnterTimes()
-        self.attach(times)
-        return dict(times.times)
+    def _tell_effect(self, *own: Any) -> None:
+        """Tell what came in, if it came into a run."""
+        watch = self._watch
+        if watch is not None and not watch.ended:
+            self._tell(facts.EffectReturned, *own)
 
     def __repr__(self) -> str:
         where = "not started" if self._mode & FRESH else f"in {self._node.name}"

@@ -30,5 +30,7 @@ STOPPING: Final = 1024  # stop() was called
 BLOCKED: Final = 2048  # waits for a message or a moment
 EQUIPPED: Final = 4096  # has hooks that it did not look at yet
 FAILED: Final = 8192  # an exception came out of the last call
+CHANGED: Final = 16384  # others listen than when the call began
+PAUSED: Final = 32768  # inside a call, and between two steps: the event loop has its turn
 SLOW_MAIL: Final = FRESH | DONE | CLOSED | OBSERVED | STOPPING | BLOCKED
 NOT_RUNNING: Final = FRESH | DONE | CLOSED

@@ -16,7 +16,7 @@ from septum._step import COMPLETE, RESETS, Move, decide, retry_delay
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from septum._hooks import Watch
+    from septum._hooks import Audience, Watch
     from septum._node import Node, PlainEdge
 
 T = TypeVar("T")
@@ -39,14 +39,48 @@ class Mover(Mail[T]):
         aside = self._aside
         watch = None if aside is None else aside.watch
         audience = None if watch is None else watch.audience
-        if watch is None or audience is None or not (audience.handler_started or audience.handler_finished):
+        if watch is None or audience is None or audience.light:
             # The common case of an observed machine, without a frame more than it needs.
-            if watch is not None:
+            if watch is not None and audience is not None:
+                if audience.passed:
+                    return await self._call_to_pass(watch, node)
                 watch.seq += 2
             if node.is_async and node.timeout is None:
                 return await node.on_state(self)
             return await self._limited(node.on_state(self), limited=True)
         return await self._call("on_state", node, node.on_state, limited=True)
+
+    async def _call_to_pass(self, watch: Watch, node: Node) -> Any:
+        """Call `on_state` for observers who hear of plain steps in one tuple, which `_pass` tells them, and of this call otherwise."""
+        audience = watch.audience
+        watch.seq += 1
+        began = watch.now()
+        try:
+            if node.is_async and node.timeout is None:
+                answer = await node.on_state(self)
+            else:
+                answer = await self._limited(node.on_state(self), limited=True)
+        except BaseException as error:
+            self._tell_finished(watch, audience, node, began, None, error)
+            raise
+        if (answer is node.quick[0] or node.look_up(answer) is not None) and watch.audience is audience:
+            watch.seq += 1
+        else:
+            self._tell_finished(watch, audience, node, began, answer)
+        return answer
+
+    def _tell_finished(
+        self, watch: Watch, audience: Audience, node: Node, began: float, answer: Any, failure: BaseException | None = None
+    ) -> None:
+        """Tell *audience* how a call of `on_state` ended whose start nobody wanted to know."""
+        watch.seq += 1
+        if audience.handler_finished:
+            if answer is CUT:
+                answer, failure = None, TimeoutError(f"on_state of {node.name} was cut at its deadline")
+            now = watch.now()
+            header = (watch.origin, watch.seq, self._visits - watch.before, now, watch.wall_ns())
+            own = ("on_state", node.name, self.msg, answer, now - began, failure)
+            watch.tell(audience.handler_finished, build(facts.HandlerFinished, (*header, *own)))
 
     async def _call(self, name: str, node: Node, handler: Callable[[Any], Any], *, limited: bool = False) -> Any:
         """Call a handler and tell when it started and finished, on whatever way it ended; *limited*: the deadline cuts it."""
@@ -229,8 +263,14 @@ class Mover(Mail[T]):
         now = watch.now()
         visits = self._visits
         visit = visits - watch.before
+        if audience.passed:
+            step = (watch.origin, seq + 3, visit, now, self._plan.graph.plain[quick[4]], now - watch.visit_at)
+            watch.tell(audience.passed, step)
+            self._enter_quickly(watch, quick, now)
+            return
+        wall = watch.wall_ns()
         if audience.visit_ended:
-            ended = (watch.origin, seq + 1, visit, now, watch.wall_ns(), node.name, "transition", now - watch.visit_at, None)
+            ended = (watch.origin, seq + 1, visit, now, wall, node.name, "transition", now - watch.visit_at, None)
             over = build(facts.VisitEnded, ended)
             # Watch.tell without its call: these are the facts that most observers of most machines want.
             for method in audience.visit_ended:
@@ -239,23 +279,27 @@ class Mover(Mail[T]):
                 except Exception as error:  # noqa: BLE001 - as there
                     watch.failed(method, error)
         if audience.transition_taken:
-            taken = (watch.origin, seq + 2, visit, now, watch.wall_ns(), node.name, quick[1].name, quick[3], "label")
+            taken = (watch.origin, seq + 2, visit, now, wall, node.name, quick[1].name, quick[3], "label")
             fact = build(facts.TransitionTaken, taken)
             for method in audience.transition_taken:
                 try:
                     method(fact)
                 except Exception as error:  # noqa: BLE001 - as there
                     watch.failed(method, error)
+        self._enter_quickly(watch, quick, now)
+        if audience.visit_started:
+            started = (watch.origin, seq + 3, visit + 1, now, wall, quick[1].name, "label", self._stack_names())
+            watch.tell(audience.visit_started, build(facts.VisitStarted, started))
+
+    def _enter_quickly(self, watch: Watch, quick: PlainEdge, now: float) -> None:
+        """Count a plain edge, and the visit that it leads to."""
         if watch.tally is not None:
             watch.tally.plain[quick[4]] += 1
-        self._visits = visits + 1
+        self._visits += 1
         watch.visit_at = now
         watch.overdue = False
         if quick[2] is not None:
             self._deadline = now + quick[2]
-        if audience.visit_started:
-            started = (watch.origin, seq + 3, visit + 1, now, watch.wall_ns(), quick[1].name, "label", self._stack_names())
-            watch.tell(audience.visit_started, build(facts.VisitStarted, started))
 
     def _begin(self, node: Node, kind: str) -> None:
         """Begin a visit to *node*: `on_enter` is due."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from septum import _checks, _hooks, logs
+from septum import _hooks, logs
 from septum._clock import LOOP_CLOCK
-from septum._errors import DefinitionError
 from septum._graph import Graph
 from septum._mode import ENTER, FRESH, TRAPPED
 from septum._queue import POLICIES
@@ -87,7 +86,9 @@ def find_plan(
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise ValueError(f"max_queue_size must be an int of at least 1, or 0 for no limit, not {limit!r}")
     if known is None or (strict and not known.options[-1]):
-        _check(graph, strict=strict)
+        from septum._report import require_sound  # noqa: PLC0415 - so that importing septum does not wait for it
+
+        logs.log_findings(require_sound(graph, strict=strict))
     graph.plan = plan = Plan(graph, options)
     _offer(plan, error_state)
     return plan
@@ -100,13 +101,3 @@ def _offer(plan: Plan, error_state: Target | None) -> None:
     """
     if plan.options == _DEFAULTS and error_state is None and not _hooks.installed:
         plan.initial.spec.remember_plan(plan)
-
-
-def _check(graph: Graph, *, strict: bool) -> None:
-    """Refuse a definition with errors, log the warnings."""
-    findings = _checks.check(graph)
-    wrong = [finding for finding in findings if finding.severity == "error" or strict]
-    if wrong:
-        lines = "".join(f"\n  {finding}" for finding in wrong)
-        raise DefinitionError(f"State machine validation failed:{lines}", findings=tuple(findings))
-    logs.log_findings(findings)

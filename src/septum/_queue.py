@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 from septum import _errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
 OverflowPolicy = Literal["block", "fail", "drop_newest", "drop_oldest"]
@@ -296,6 +296,16 @@ class Mailbox:
         # Looked at after the stores: a foreign thread leaves its message first and closes the shortcuts then.
         if self.held or self._exceptions or self._internal or self._foreign or self.room_wanted or self.envelopes:
             self._close_shortcuts()
+
+    def refill(self, items: Iterable[tuple[Any, int]], counts: Mapping[str, int]) -> None:
+        """Take over another mailbox, while this is a new one: its *items*, as (message, priority), and its *counts* by name."""
+        for item, priority in items:
+            self._line(priority).append(item)
+            self.envelopes += type(item) is Envelope
+        self._put = counts["accepted"]
+        for name in ("taken", "unhandled", "filtered", "rejected", "overflow_newest", "overflow_oldest", "closed"):
+            setattr(self, name, counts[name])
+        self.settle()
 
     def wake_senders(self) -> None:
         """Wake every sender that waits for room, because nobody will make any."""

@@ -81,8 +81,8 @@ class StateRegistry:
         return _validate(initial_state, error_state, {findings.TWO_EDGES})
 
     def validate_pda_properties(self, initial_state: Target, error_state: Target | None = None) -> ValidationResult:
-        """Return what is wrong with pushing and popping: so far, a push or a state that leads nowhere."""
-        return _validate(initial_state, error_state, set())
+        """Return what is wrong with pushing and popping: a pop of nothing, a stack without bound, a state never returned to."""
+        return _validate(initial_state, error_state, {findings.EMPTY_POP, findings.UNBOUNDED_STACK, findings.NEVER_RETURNED})
 
 
 def _validate(initial: Target, error: Target | None, codes: set[str] | None) -> ValidationResult:
@@ -92,7 +92,12 @@ def _validate(initial: Target, error: Target | None, codes: set[str] | None) -> 
     except DefinitionError as exc:
         texts = [str(finding) for finding in exc.findings] or [str(exc)]
         return ValidationResult(valid=False, errors=texts, warnings=[], discovered_states=set())
-    found = [finding for finding in check(graph) if codes is None or finding.code in codes]
+    found = list(check(graph))
+    if not any(finding.severity == "error" for finding in found):
+        from septum._proofs import prove  # noqa: PLC0415 - so that importing septum does not wait for it
+
+        found += prove(graph, full=False).findings
+    found = [finding for finding in found if codes is None or finding.code in codes]
     errors = _list_texts(found, "error")
     return ValidationResult(valid=not errors, errors=errors, warnings=_list_texts(found, "warning"), discovered_states=set(graph.by_name))
 

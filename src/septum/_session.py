@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from septum import _errors
 from septum._gate import gate
-from septum._mode import BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FIRST, FRESH, NOT_RUNNING, OBSERVED, STAGE, STOPPING
+from septum._mode import (
+    BUSY,
+    CHANGED,
+    CLOSED,
+    DELAY,
+    DONE,
+    EQUIPPED,
+    FAILED,
+    FIRST,
+    FRESH,
+    NOT_RUNNING,
+    OBSERVED,
+    PAUSED,
+    STAGE,
+    STOPPING,
+    WATCHED,
+)
 from septum._pace import paces
 from septum._stepper import IDLE, STEPPED, WAITING, Stepper
+
+if TYPE_CHECKING:
+    from septum._hooks import Watch
 
 T = TypeVar("T")
 
@@ -82,13 +101,13 @@ class Session(Stepper[T]):
             raise _errors.complete(name)
         if mode & CLOSED and not again:
             raise _errors.NoStateToTick(f"machine {name!r} is closed: its `async with` has ended. reset() starts it again.", machine=name)
-        self._mode = mode & ~(DONE | CLOSED | FAILED) | BUSY
+        self._mode = mode & ~(DONE | CLOSED | FAILED | CHANGED) | BUSY
 
     def _release(self) -> None:
         """End a call that moved the machine."""
         self.msg = None
         mode = self._mode
-        self._mode = mode & ~(BUSY | STOPPING)
+        self._mode = mode & ~(BUSY | STOPPING | CHANGED)
         if mode & STOPPING:
             self._hold_mail()
         aside = self._aside
@@ -98,6 +117,14 @@ class Session(Stepper[T]):
             self._end_work()
         if aside.released is not None and not aside.released.done():
             aside.released.set_result(None)
+
+    async def _pause(self) -> None:
+        """Give the event loop a turn between two steps of a call."""
+        self._mode |= PAUSED
+        try:
+            await self._pace.give_way()
+        finally:
+            self._mode &= ~PAUSED
 
     async def _failed(self, error: BaseException) -> None:
         """Route what came out of a fast loop; what nothing handles is raised, and the call that it came out of has ended."""
@@ -109,8 +136,53 @@ class Session(Stepper[T]):
             self._release()
             raise
 
+    async def _tick_observed(self, watch: Watch) -> None:
+        """Do what `_tick(0)` does where the first call of a visit is due, the same listen as before, and nothing special is the matter."""
+        self._mode = WATCHED
+        did = STEPPED
+        try:
+            if watch.audience.working:
+                self._start_work()
+            try:
+                node = self._node
+                answer = await self._call_on_state(node)
+                if answer is node.quick[0] and self._mode == WATCHED:
+                    self._pass(watch, node, node.quick)
+                    self._node = node.quick[1]
+                elif answer is None and not node.terminal:
+                    self._answered_wait(node)
+                    did = WAITING
+                elif await self._answered(node, answer):
+                    did = WAITING
+            except Exception as error:
+                if not await self._route(error):
+                    raise
+            if did == WAITING:
+                await self._step()
+        finally:
+            self._release()
+        await self._give_way()
+
+    async def _give_way(self) -> None:
+        """Count a tick, and let others have a turn if it is time.
+
+        Raises:
+            StateMachineComplete: That was the last one.
+        """
+        pace = self._pace
+        pace.left -= 1
+        if pace.left <= 0 and pace.is_due():
+            await pace.give_way()
+        if self._mode & DONE:
+            raise _errors.complete(self._plan.name)
+
     async def _tick(self, timeout: float | None) -> None:
         """Do what `tick` does, with everything that it may meet."""
+        if self._mode == OBSERVED and gate.calm >= 0 and timeout == 0 and not self._pace.is_foreign():
+            watch = self._watch
+            if watch is not None and not watch.ended:
+                await self._tick_observed(watch)
+                return
         check_seconds(timeout, "Tick")
         self._claim("tick()")
         try:
@@ -133,12 +205,7 @@ class Session(Stepper[T]):
                 self._look_for_observers()
         finally:
             self._release()
-        pace = self._pace
-        pace.left -= 1
-        if pace.left <= 0 and pace.is_due():
-            await pace.give_way()
-        if self._mode & DONE:
-            raise _errors.complete(self._plan.name)
+        await self._give_way()
 
     async def _wait_for_work(self, patience: float | None) -> bool:
         """Wait until something is due; False when nothing came for *patience* seconds, and nothing ever will by itself."""

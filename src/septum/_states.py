@@ -119,6 +119,7 @@ class StateSpec(StateTransition):
     Attributes:
         name: Module and qualified name, unless `name=` was given; where the module is `__main__`, its file's name stands for it.
         Events: The class of its labels. None in the function form without `@septum.events`.
+        definition_version: The version of the definition that begins here, for snapshots; None for none.
         graph_cache: The graphs that begin here, by error state; see `septum._graph.Graph.of`.
         plan: The engine's, for a machine that begins here and has no options; None while `graph_cache` does not have its graph.
     """
@@ -128,6 +129,7 @@ class StateSpec(StateTransition):
         "_is_root",
         "_recheck",
         "config",
+        "definition_version",
         "graph_cache",
         "group_name",
         "module",
@@ -174,6 +176,7 @@ class StateSpec(StateTransition):
         origin: Origin = _UNKNOWN_ORIGIN,
         _recheck: Callable[[], None] | None = None,
         repeated: tuple[str, ...] = (),
+        definition_version: str | None = None,
     ) -> None:
         super().__init__(AWAITS)
         self.name = name  # pyright: ignore[reportIncompatibleMethodOverride] - a slot takes the place of the property
@@ -193,6 +196,7 @@ class StateSpec(StateTransition):
         self.origin = origin
         self._recheck = _recheck
         self.repeated = repeated
+        self.definition_version = definition_version
         self.graph_cache: dict[StateSpec | None, Graph] = {}
         self.plan: Any = None
 

@@ -192,7 +192,7 @@ class Stepper(Mover[T]):
     async def _take_silent_steps(self, watch: Watch, most: int, until: Node | None) -> int:
         """Do what `_take_light_steps` does while nobody wants to know of visits either: they are only counted."""
         counts = None if watch.tally is None else watch.tally.plain
-        audience, now = watch.audience, self._plan.now
+        now = self._plan.now
         began = self._visits
         steps = 0
         node = self._node
@@ -204,7 +204,7 @@ class Stepper(Mover[T]):
                 else:
                     answer = await self._limited(node.on_state(self), limited=True)
                     label, target, seconds, _, place = NO_EDGE if node.terminal else node.quick
-                if answer is not label or self._mode != WATCHED or watch.audience is not audience:
+                if answer is not label or self._mode != WATCHED:
                     began = self._skip_facts(watch, began)
                     await self._finish(node, answer)
                     began = self._visits
@@ -228,6 +228,60 @@ class Stepper(Mover[T]):
             self.msg = None
             if self._visits != began:
                 self._skip_facts(watch, began, calls=0)
+        return steps
+
+    async def _take_passed_steps(self, watch: Watch, most: int, until: Node | None) -> int:
+        """Do what `_take_silent_steps` does, with a tuple for each step to those who want it."""
+        counts = None if watch.tally is None else watch.tally.plain
+        audience, origin, before = watch.audience, watch.origin, watch.before
+        edges, now = self._plan.graph.plain, watch.now
+        told = audience.passed
+        steps = 0
+        node = self._node
+        began = now()
+        try:
+            for steps in range(1, most + 1):  # noqa: B007 - returned
+                # The number of the fact that the handler started; handlers may tell more of their own.
+                watch.seq += 1
+                try:
+                    if node.speed <= ASYNC:
+                        answer = await node.on_state(self)
+                    else:
+                        answer = await self._limited(node.on_state(self), limited=True)
+                except BaseException as error:
+                    self._tell_finished(watch, audience, node, began, None, error)
+                    raise
+                quick = node.quick
+                if answer is not quick[0] or self._mode != WATCHED:
+                    if node.look_up(answer) is not None and watch.audience is audience:
+                        watch.seq += 1
+                    else:
+                        self._tell_finished(watch, audience, node, began, answer)
+                    await self._finish(node, answer)
+                    break
+                visits = self._visits
+                watch.seq = seq = watch.seq + 4
+                since = now()
+                step = (origin, seq, visits - before, since, edges[quick[4]], since - watch.visit_at)
+                for tell in told:
+                    try:
+                        tell(step)
+                    except Exception as error:  # noqa: BLE001 - as for facts
+                        watch.failed(tell, error)
+                if counts is not None:
+                    counts[quick[4]] += 1
+                self._visits = visits + 1
+                watch.visit_at = began = since
+                if quick[2] is not None:
+                    self._deadline = since + quick[2]
+                self._node = node = quick[1]
+                if node is until:
+                    break
+        except Exception as error:
+            if not await self._route(error):
+                raise
+        finally:
+            self.msg = None
         return steps
 
     def _skip_facts(self, watch: Watch, began: int, *, calls: int = 1) -> int:

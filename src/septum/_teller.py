@@ -12,7 +12,7 @@ from septum._body import Body
 from septum._clock import new_id
 from septum._fact import build
 from septum._gate import ask_log
-from septum._mode import DELAY, NOT_RUNNING, OBSERVED, STAGE
+from septum._mode import BUSY, CHANGED, DELAY, NOT_RUNNING, OBSERVED, STAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,6 +140,9 @@ class Teller(Body[T]):
             who = _hooks.audience(tuple(sent), watch.level, logs.hook, logs.listens)
         watch.audience = who
         watch.tally = who.tally(self._plan.name, self._plan.graph)
+        if self._mode & BUSY:
+            # For the loops, which compare the mode at every step anyway.
+            self._mode |= CHANGED
 
     def _delegates(self, hook: Hooks, watch: Watch) -> Iterable[Hooks]:
         try:
@@ -156,9 +159,7 @@ class Teller(Body[T]):
         plan, aside = self._plan, self._side()
         if aside.run_id is None:
             aside.run_id, aside.seq = new_id(), 0
-        watch.origin = facts.Origin((self.machine_id, plan.name, aside.run_id))
-        watch.origin.machine = weakref.ref(self)
-        watch.origin.wall_ns = watch.wall_ns
+        self._sign(watch, aside.run_id)
         # A machine that was observed before in this run goes on counting.
         watch.seq = aside.seq
         watch.ended = False
@@ -169,6 +170,15 @@ class Teller(Body[T]):
         self._seat(watch, who)
         if resumed and self._mode & STAGE != DELAY:
             self._tell(facts.VisitStarted, self._node.name, "initial", self._stack_names())
+
+    def _sign(self, watch: Watch, run_id: str) -> None:
+        """Say in facts from here on which machine and which run they are of."""
+        watch.origin = facts.Origin((self.machine_id, self._plan.name, run_id))
+        watch.origin.machine = weakref.ref(self)
+        watch.origin.wall_ns = watch.wall_ns
+        kept = self._side().kept
+        if kept:
+            watch.origin.kept = kept
 
     def _start_work(self) -> None:
         """Let hooks set what should be current while the machine works; does nothing when that was done."""
@@ -203,7 +213,7 @@ class Teller(Body[T]):
         """Tell that the run is over (a completed one has told the end of its visit already); going on later is a resumed run."""
         watch, aside = self._watch, self._aside
         if aside is not None:
-            aside.run_id = None
+            aside.run_id = aside.kept = None
         if watch is None or watch.ended:
             return
         now = self._plan.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from septum._facts import (
     FACTS,
+    EffectReturned,
     ErrorRouted,
     Fact,
     HandlerFinished,
@@ -14,6 +15,7 @@ from septum._facts import (
     MessageUnhandled,
     Origin,
     Overdue,
+    Passed,
     RetriesExhausted,
     RetryScheduled,
     RunEnded,
@@ -29,6 +31,7 @@ from septum._facts import (
 
 __all__ = [
     "FACTS",
+    "EffectReturned",
     "ErrorRouted",
     "Fact",
     "HandlerFinished",
@@ -39,6 +42,7 @@ __all__ = [
     "MessageUnhandled",
     "Origin",
     "Overdue",
+    "Passed",
     "RetriesExhausted",
     "RetryScheduled",
     "RunEnded",

@@ -180,6 +180,15 @@ LINES: Final[tuple[Line, ...]] = (
     Line(fact=facts.StackPopped, level=logging.DEBUG, text="popped %s, stack depth %d", fields=("states", "depth")),
     Line(fact=facts.ErrorRouted, level=logging.ERROR, text="%s in %s, %s", fields=("exception", "state", "to")),
     Line(
+        fact=facts.EffectReturned,
+        level=logging.DEBUG,
+        text="ctx.%s raised %s",
+        fields=("effect", "exception"),
+        case="it raised, or was cut or cancelled",
+        applies=lambda fact: fact.exception is not None,
+    ),
+    Line(fact=facts.EffectReturned, level=logging.DEBUG, text="ctx.%s gave a result", fields=("effect",)),
+    Line(
         fact=facts.Overdue,
         level=logging.WARNING,
         text="%s is overdue: %.3f s, expected at most %g s",

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, note, settings
 
-from septum import Hooks
+from septum import Hooks, facts
 from septum.testing import RecorderHooks
 from tests.model.generate import programs
 from tests.model.machine import Machine
@@ -36,6 +36,27 @@ class TransitionsOnly(Hooks):
         self.facts.append(fact)
 
 
+class StepsPassed(Hooks):
+    """Hears of plain steps in one tuple; `facts` has the facts that each stands for, `skipped` the numbers of calls not told."""
+
+    def __init__(self) -> None:
+        self.facts: list[Any] = []
+        self.skipped: set[tuple[str, int]] = set()
+
+    def passed(self, step: facts.Passed, /) -> None:
+        origin, seq, visit, at, (source, target, label), seconds = step
+        header = {"machine_id": origin[0], "machine_name": origin[1], "run_id": origin[2], "visit": visit, "at": at}
+        header["wall"] = origin.wall_ns()
+        self.facts.append(facts.VisitEnded(**header, seq=seq - 2, state=source, outcome="transition", duration=seconds, exception=None))
+        self.facts.append(facts.TransitionTaken(**header, seq=seq - 1, source=source, target=target, label=label, kind="label"))
+        self.skipped.add((origin[2], seq - 3))
+
+    def keep(self, fact: Any, /) -> None:
+        self.facts.append(fact)
+
+    handler_finished = visit_ended = transition_taken = keep
+
+
 async def same(program: Program, hooks: tuple[Any, ...]) -> None:
     """Run *program* on the model and on a machine with *hooks*, and compare after every command."""
     definition, tape, orders = program
@@ -48,7 +69,20 @@ async def same(program: Program, hooks: tuple[Any, ...]) -> None:
         assert found == expected, [f"{what}: {found[what]}, model: {expected[what]}" for what in expected if found[what] != expected[what]]
         for hook in hooks:
             everything = isinstance(hook, RecorderHooks)
-            check_facts(machine.facts(hook), [fact for fact in model.facts if everything or fact["fact"] == "TransitionTaken"])
+            if isinstance(hook, StepsPassed):
+                check_steps(machine, hook, model)
+            else:
+                check_facts(machine.facts(hook), [fact for fact in model.facts if everything or fact["fact"] == "TransitionTaken"])
+
+
+def check_steps(machine: Machine, hook: StepsPassed, model: Model) -> None:
+    """Assert that steps and facts are together what the model says; a call that a step stands for was told in no other way."""
+    runs = list(dict.fromkeys(fact.run_id for fact in hook.facts))
+    skipped = {(runs.index(run) + 1, seq) for run, seq in hook.skipped}
+    kinds = {"HandlerFinished", "VisitEnded", "TransitionTaken"}
+    names = list(dict.fromkeys(fact["run"] for fact in model.facts if fact["fact"] in kinds))
+    expected = [fact for fact in model.facts if fact["fact"] in kinds and (names.index(fact["run"]) + 1, fact["seq"]) not in skipped]
+    check_facts(machine.facts(hook), expected)
 
 
 def check_facts(found: list[dict[str, Any]], expected: list[dict[str, Any]]) -> None:
@@ -78,3 +112,17 @@ def test_unobserved_machine_does_what_the_model_does(program: Program) -> None:
 def test_partly_observed_machine_does_what_the_model_does(program: Program) -> None:
     """A hook that overrides one method is told those facts and no others, numbered as if all had been told."""
     asyncio.run(same(program, (TransitionsOnly(),)))
+
+
+@thorough
+@given(programs())
+def test_machine_that_tells_steps_in_one_does_what_the_model_does(program: Program) -> None:
+    """Each plain step is told in one tuple or in facts, never in both, and the numbers of both are the model's."""
+    asyncio.run(same(program, (StepsPassed(),)))
+
+
+@thorough
+@given(programs())
+def test_steps_are_told_as_facts_where_another_hook_wants_them(program: Program) -> None:
+    """A second hook that wants facts is told all of them, and so is the first one then."""
+    asyncio.run(same(program, (StepsPassed(), RecorderHooks())))
