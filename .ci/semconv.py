@@ -229,7 +229,7 @@ def check_metric(metric: Signal) -> None:
 
 def check_event(event: Signal) -> None:
     """Refuse an event whose severities are none."""
-    notes = shaped(event.traits["annotations"], "events.yaml", event.name, {"severity": dict}, {"body": str})
+    notes = shaped(event.traits["annotations"], "events.yaml", event.name, {"severity": dict}, {"body": str, "scope": str})
     need(notes["severity"], "events.yaml", event.name, "has no severity")
     for severity, case in notes["severity"].items():
         need(severity in SEVERITIES and isinstance(case, str), "events.yaml", event.name, f"'severity' has {severity!r}: {case!r}")

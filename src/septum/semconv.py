@@ -77,6 +77,21 @@ MESSAGE_PRIORITY: Final = "septum.message.priority"
 MESSAGE_WAIT_TIME: Final = "septum.message.wait_time"
 """Seconds that the message waited in the mailbox."""
 
+MESSAGE_PAYLOAD: Final = "septum.message.payload"
+"""The message as redacted JSON text of at most 1 KiB, as it is recorded."""
+
+MESSAGE_PAYLOAD_ENCODING: Final = "septum.message.payload.encoding"
+"""How the payload is written. One of `PayloadEncoding`."""
+
+MESSAGE_PAYLOAD_SIZE: Final = "septum.message.payload.size"
+"""Bytes of the payload as JSON text, where that was too long to be kept."""
+
+MESSAGE_PAYLOAD_TRUNCATED: Final = "septum.message.payload.truncated"
+"""True if the payload is not there, being too long or refused."""
+
+MESSAGE_PAYLOAD_DIGEST: Final = "septum.message.payload.digest"
+"""BLAKE2b of 16 bytes, in hex digits, of a payload that was too long to be kept."""
+
 MAILBOX_DEPTH: Final = "septum.mailbox.depth"
 """Messages in the mailbox, after this one was put in or taken out."""
 
@@ -107,6 +122,93 @@ SEQ: Final = "septum.seq"
 LINK_TYPE: Final = "septum.link.type"
 """What the linked span is to this one. One of `LinkType`."""
 
+RECORDING_VERSION: Final = "septum.recording.version"
+"""Version of the format that the record is written in."""
+
+RECORDING_INDEX: Final = "septum.recording.index"
+"""Place of the record among those of its run, from 1 without a gap. A gap means that records were lost."""
+
+RECORDING_TIME: Final = "septum.recording.time"
+"""Nanoseconds of the machine's clock since the run began to be recorded."""
+
+RECORDING_LEVEL: Final = "septum.recording.level"
+"""How much is recorded. One of `RecordingLevel`."""
+
+RECORDING_ENCODING: Final = "septum.recording.encoding"
+"""How the body is written. Absent if nothing was kept of a value; the record has no body then. One of `RecordingEncoding`."""
+
+RECORDING_REDACTED: Final = "septum.recording.redacted"
+"""True if something in the body or in a text was replaced by redaction."""
+
+RECORDING_SIZE: Final = "septum.recording.size"
+"""Bytes of the body as JSON text, where the text itself was too long to be kept."""
+
+RECORDING_DIGEST: Final = "septum.recording.digest"
+"""BLAKE2b of 16 bytes, in hex digits, of the redacted body as JSON text, where that was too long to be kept."""
+
+RECORDING_COMMON_DIGEST: Final = "septum.recording.common_digest"
+"""The same of `common` after the handler."""
+
+RECORDING_RESUMED: Final = "septum.recording.resumed"
+"""True if the run began before it was recorded."""
+
+RECORDING_OWN: Final = "septum.recording.own"
+"""True if the machine's own handler did it, so that a replay does it again. False if it came from outside."""
+
+RECORDING_ERROR_STATE: Final = "septum.recording.error_state"
+"""Name of the state that unhandled exceptions lead to."""
+
+RECORDING_RETRIES: Final = "septum.recording.retries"
+"""States with retry counts above zero at the start, each as its name, a space and the count."""
+
+VERSION: Final = "septum.version"
+"""Version of Septum."""
+
+TIMER_KIND: Final = "septum.timer.kind"
+"""What a timer is for. One of `TimerKind`."""
+
+TIMER_DURATION: Final = "septum.timer.duration"
+"""Seconds that the timer is set to."""
+
+TIMER_LATENESS: Final = "septum.timer.lateness"
+"""Seconds between the deadline and the moment at which it was noticed."""
+
+EFFECT_KIND: Final = "septum.effect.kind"
+"""Where something came in that no definition decides. One of `EffectKind`."""
+
+EFFECT_NAME: Final = "septum.effect.name"
+"""The name given to `ctx.call`; `random` or `getrandbits` for a draw; else the kind."""
+
+EFFECT_ARGS_DIGEST: Final = "septum.effect.args_digest"
+"""BLAKE2b of 16 bytes, in hex digits, of the redacted arguments of `ctx.call` as JSON text."""
+
+ANSWER_KIND: Final = "septum.answer.kind"
+"""What a handler answered. One of `AnswerKind`."""
+
+ANSWER_NAME: Final = "septum.answer.name"
+"""The label as it is written, the marker, the state's name or the type."""
+
+HANDLER_CUT: Final = "septum.handler.cut"
+"""True if the deadline cut the call."""
+
+HANDLER_DURATION: Final = "septum.handler.duration"
+"""Seconds that a call took that was cut, cancelled or raised."""
+
+STACK_CHANGE: Final = "septum.stack.change"
+"""What happened to the stack. One of `StackChange`."""
+
+STACK_STATES: Final = "septum.stack.states"
+"""Names of the states that were put onto the stack, the lowest first, or taken from it."""
+
+STACK_DEPTH: Final = "septum.stack.depth"
+"""States on the stack after the change."""
+
+ERROR_DESTINATION: Final = "septum.error.destination"
+"""Where an exception went. One of `ErrorDestination`."""
+
+SNAPSHOT_REASON: Final = "septum.snapshot.reason"
+"""Why the machine was written down, in the caller's words."""
+
 ERROR_TYPE: Final = "error.type"
 """What a failed operation failed with: one of `ErrorType`, or the exception's qualified class name."""
 
@@ -118,6 +220,9 @@ CODE_FILE_PATH: Final = "code.file.path"
 
 CODE_LINE_NUMBER: Final = "code.line.number"
 """Line at which the handler is defined."""
+
+PROCESS_RUNTIME_VERSION: Final = "process.runtime.version"
+"""Version of Python."""
 
 EXCEPTION_TYPE: Final = "exception.type"
 """Full class name of the exception."""
@@ -195,6 +300,15 @@ class HandlerName:
     ON_FAIL: Final = "on_fail"
 
 
+class PayloadEncoding:
+    """Values of `septum.message.payload.encoding`."""
+
+    JSON: Final = "json"
+    REPR: Final = "repr"
+    DIGEST: Final = "digest"
+    DROPPED: Final = "dropped"
+
+
 class DropReason:
     """Values of `septum.drop.reason`."""
 
@@ -216,6 +330,64 @@ class LinkType:
     CALLER: Final = "caller"
     CAUSE: Final = "cause"
     SEGMENT: Final = "segment"
+
+
+class RecordingLevel:
+    """Values of `septum.recording.level`."""
+
+    METADATA: Final = "metadata"
+    INLINE: Final = "inline"
+    FULL: Final = "full"
+
+
+class RecordingEncoding:
+    """Values of `septum.recording.encoding`."""
+
+    JSON: Final = "json"
+    REPR: Final = "repr"
+    DIGEST: Final = "digest"
+    DROPPED: Final = "dropped"
+
+
+class TimerKind:
+    """Values of `septum.timer.kind`."""
+
+    TIMEOUT: Final = "timeout"
+    RETRY_BACKOFF: Final = "retry_backoff"
+
+
+class EffectKind:
+    """Values of `septum.effect.kind`."""
+
+    NOW: Final = "now"
+    RANDOM: Final = "random"
+    UUID: Final = "uuid"
+    CALL: Final = "call"
+
+
+class AnswerKind:
+    """Values of `septum.answer.kind`."""
+
+    WAIT: Final = "wait"
+    LABEL: Final = "label"
+    MARKER: Final = "marker"
+    STATE: Final = "state"
+    OTHER: Final = "other"
+
+
+class StackChange:
+    """Values of `septum.stack.change`."""
+
+    PUSHED: Final = "pushed"
+    POPPED: Final = "popped"
+
+
+class ErrorDestination:
+    """Values of `septum.error.destination`."""
+
+    ON_ERROR_FN: Final = "on_error_fn"
+    ERROR_STATE: Final = "error_state"
+    RAISED: Final = "raised"
 
 
 class ErrorType:
@@ -241,6 +413,19 @@ class Event:
     MESSAGE_UNHANDLED: Final = "septum.message.unhandled"
     HANDLER_EXCEPTION: Final = "septum.handler.exception"
     STATE_OVERDUE: Final = "septum.state.overdue"
+    RECORDING_START: Final = "septum.recording.start"
+    RECORDING_MESSAGE: Final = "septum.recording.message"
+    RECORDING_TAKEN: Final = "septum.recording.taken"
+    RECORDING_DROPPED: Final = "septum.recording.dropped"
+    RECORDING_TIMER: Final = "septum.recording.timer"
+    RECORDING_EFFECT: Final = "septum.recording.effect"
+    RECORDING_HANDLER: Final = "septum.recording.handler"
+    RECORDING_BATCH: Final = "septum.recording.batch"
+    RECORDING_TRANSITION: Final = "septum.recording.transition"
+    RECORDING_STACK: Final = "septum.recording.stack"
+    RECORDING_ERROR: Final = "septum.recording.error"
+    RECORDING_SNAPSHOT: Final = "septum.recording.snapshot"
+    RECORDING_END: Final = "septum.recording.end"
 
 
 class Instrument(NamedTuple):

@@ -124,8 +124,9 @@ class Conformance:
             if not _is_ours(log.instrumentation_scope):
                 self._need(not name.startswith("septum."), f"event {name} has the scope of somebody else")
                 continue
-            self._scope(f"event {name}", log.instrumentation_scope)
             declared = self.registry.events.get(name)
+            scope = semconv.SCOPE if declared is None else declared.traits["annotations"].get("scope", semconv.SCOPE)
+            self._scope(f"event {name}", log.instrumentation_scope, scope)
             if declared is None:
                 self._problem(f"event {name!r} is not declared")
             else:
@@ -223,7 +224,7 @@ class Conformance:
         self._need(severity in notes["severity"], f"{what} has the severity {severity}")
         self._need(record.severity_text in {None, severity}, f"{what} has the severity {severity} with the text {record.severity_text!r}")
         self._seen.add(("severity", declared.name, severity))
-        right: tuple[type, ...] = (Mapping,) if "body" in notes else (str, type(None))
+        right: tuple[type, ...] = (Mapping,) if "body" in notes and "scope" not in notes else (str, type(None))
         self._need(isinstance(record.body, right), f"{what} has the body {record.body!r}")
         self._check_secrets(what, {"body": record.body} if isinstance(record.body, str) else {})
         self._need(record.timestamp, f"{what} has no timestamp")
@@ -258,10 +259,10 @@ class Conformance:
 
     # ---- small parts
 
-    def _scope(self, what: str, scope: InstrumentationScope | None) -> None:
+    def _scope(self, what: str, scope: InstrumentationScope | None, declared: str = semconv.SCOPE) -> None:
         """Compare the instrumentation scope."""
         found = ("", "") if scope is None else (scope.name, scope.schema_url)
-        self._same(what, "scope and schema URL", found, (semconv.SCOPE, self.registry.schema_url))
+        self._same(what, "scope and schema URL", found, (declared, self.registry.schema_url))
 
     def _check_secrets(self, what: str, texts: Mapping[str, Any]) -> None:
         for key, value in texts.items():
@@ -322,7 +323,7 @@ def _instrument(metric: Metric) -> str:
 
 def _is_ours(scope: InstrumentationScope | None) -> bool:
     """Say whether this is Septum's scope, or one that looks like it."""
-    return scope is not None and re.match(r"septum(\.otel.*)?$", scope.name) is not None
+    return scope is not None and re.match(r"septum(\.otel.*|\.recording)?$", scope.name) is not None
 
 
 def _septums(attributes: Mapping[str, Any]) -> bool:

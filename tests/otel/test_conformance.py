@@ -108,7 +108,6 @@ FAILED = Status(StatusCode.ERROR, "it broke")
         ),
         (link({}), "link lacks the attribute septum.link.type"),
         (link({"septum.link.type": "friend"}), "link has septum.link.type = 'friend', which is no member of its set"),
-        (link({"septum.link.type": "resumed_from"}), "link has septum.link.type = 'resumed_from', which is reserved"),
         (
             span(links=[Link(SpanContext(0, 0, is_remote=False), {"septum.link.type": "cause"})]),
             "span septum.visit has a link to nothing",
@@ -320,4 +319,4 @@ def test_what_was_declared_and_not_exported_is_told(show: Callable[[Conformance]
     assert before - now == {line for line in seen if line in before}
     assert named <= before
     assert now & seen == set()
-    assert not {"septum.operation.name: replay", "septum.link.type: resumed_from"} & before
+    assert not {"septum.operation.name: replay"} & before

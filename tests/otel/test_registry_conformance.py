@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.otel.conformance import Conformance
+from tests.otel.recordings import play_recordings
 from tests.otel.workload import SECRET, play
 
 FULL = {"detail": "handlers", "metrics": "full", "send_spans": True, "code_attributes": True, "segment_max_visits": 2}
@@ -16,6 +17,7 @@ def test_everything_emitted_is_declared_and_everything_declared_is_emitted() -> 
     conformance = Conformance(secrets=[SECRET])
     for trace_scope in ("run", "visit", "message"):
         play(conformance, trace_scope=trace_scope, **FULL)
+    play_recordings(conformance)
     assert (conformance.problems, conformance.unseen) == ([], [])
 
 

@@ -159,7 +159,7 @@ RUN_ID = "{ref: septum.run.id, requirement_level: required, sampling_relevant: t
             "attributes.yaml",
             "key: septum.stack",
             "key: septum.pile",
-            "spans.yaml: septum.visit: septum.stack: is no attribute of the registry; did you mean 'septum.seq'?",
+            "spans.yaml: septum.visit: septum.stack: is no attribute of the registry; did you mean 'septum.stack.depth'?",
         ),
         (
             "attributes.yaml",

@@ -364,6 +364,9 @@ class Workload:
         await self.tell(fsm, Note(SECRET))
         fsm.stop()
         await serving
+        restored = await StateMachine.restore(fsm.snapshot(), Desk, hooks=(self._export.hooks,), clock=self.clock)
+        self.machines.append(restored)
+        await restored.close()
         await self.machine(Desk, "open").tick()
 
 

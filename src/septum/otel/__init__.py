@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from septum.otel import views
     from septum.otel._bridge import EventToSpanEventProcessor
     from septum.otel._instrumentor import SeptumInstrumentor
-    from septum.otel._setup import setup
+    from septum.otel._setup import Telemetry, setup
     from septum.otel.sampling import RunConsistentSampler
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "RunConsistentSampler",
     "SeptumConfig",
     "SeptumInstrumentor",
+    "Telemetry",
     "instrument",
     "links",
     "propagation",
@@ -53,6 +54,7 @@ _LATER = {
     "EventToSpanEventProcessor": "_bridge",
     "RunConsistentSampler": "sampling",
     "SeptumInstrumentor": "_instrumentor",
+    "Telemetry": "_setup",
     "setup": "_setup",
 }
 

@@ -19,6 +19,7 @@ Detail = Literal["auto", "visits", "handlers"]
 TraceScope = Literal["run", "visit", "message"]
 Metrics = Literal["off", "counts", "states", "standard", "full"]
 Parent = Literal["auto", "ambient", "root"]
+Record = Literal["off", "metadata", "inline", "full"]
 
 
 class Fields(TypedDict, total=False):
@@ -30,6 +31,7 @@ class Fields(TypedDict, total=False):
     events: bool
     send_spans: bool
     parent: Parent
+    record: Record
     segment_max_visits: int
     segment_max_age: float
     code_attributes: bool
@@ -52,6 +54,9 @@ class SeptumConfig:
         send_spans: Whether each `send_message` is a span of its own.
         parent: Where a run's first span hangs: below the "ambient" span, at the "root" of a new trace, or "auto": below the ambient span,
             but at the root, with a link, where a task was made for `serve()` itself.
+        record: Whether what enters a run is recorded, as log records of the scope `septum.recording`: "metadata" without payloads, results
+            and texts, "inline" with those of at most 1 KiB, messages also on their spans, "full" with all; see `septum.replay.Recorder`,
+            which can do it with rules of your own.
         segment_max_visits: After how many visits a run goes on in a new trace; at least 1.
         segment_max_age: After how many seconds it does; above 0, `math.inf` means never.
         code_attributes: Whether a handler's span says in which file and line the handler stands.
@@ -67,6 +72,7 @@ class SeptumConfig:
     events: bool = True
     send_spans: bool = False
     parent: Parent = "auto"
+    record: Record = "off"
     segment_max_visits: int = 1000
     segment_max_age: float = 900.0
     code_attributes: bool = False

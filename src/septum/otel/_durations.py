@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left, bisect_right
-from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opentelemetry.trace import set_span_in_context
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from septum.semconv import Instrument
 
 
-MOST_VALUES = 4096
+MOST_VALUES = 1024
 
 
 class Series:
@@ -43,7 +42,7 @@ class Series:
     def __init__(self, attributes: Mapping[str, str], bounds: tuple[float, ...]) -> None:
         self.attributes = attributes
         self.bounds = bounds
-        self.values: deque[float] = deque()
+        self.values: list[float] = []
         self.example: tuple[float, Span] | None = None
         self.clear()
 
@@ -56,9 +55,11 @@ class Series:
     def settle(self) -> None:
         """Put the values that are there into their buckets; the caller holds the lock."""
         values = self.values
-        some = [values.popleft() for _ in range(len(values))]
+        # Two steps for other threads, but what they append meanwhile stands behind what is taken.
+        some = values[:]
         if not some:
             return
+        del values[: len(some)]
         # Sorted, all of one bucket are found at once.
         some.sort()
         place = 0
@@ -87,7 +88,7 @@ class Durations:
         self._lock = threading.Lock()
         self._known: object = None
         self.direct = True
-        self.short: dict[object, deque[float]] = {}
+        self.short: dict[object, list[float]] = {}
 
     def shorten(self, short: object, key: object) -> None:
         """Let values of the series *key* be appended under *short*, as long as there are fewer than `MOST_VALUES`."""

@@ -35,8 +35,8 @@ Attributes = dict[str, Any]
 class EventLog:
     """Where events go."""
 
-    def __init__(self, provider: LoggerProvider | None, version: str | None) -> None:
-        self._logger = get_logger(semconv.SCOPE, version or "", provider, schema_url=semconv.SCHEMA_URL)
+    def __init__(self, provider: LoggerProvider | None, version: str | None, scope: str = semconv.SCOPE) -> None:
+        self._logger = get_logger(scope, version or "", provider, schema_url=semconv.SCHEMA_URL)
 
     def is_on(self) -> bool:
         """Say whether anybody takes records now; a provider may be set later."""
@@ -167,15 +167,19 @@ class Events(Failures):
         if run is None:
             return
         attributes: Attributes = {semconv.RUN_OUTCOME: fact.outcome, semconv.STATE_NAME: run.state(fact.state)}
+        if run.taken is None:
+            # Else it waits for the end of a retry's delay, and no visit goes on.
+            attributes[semconv.VISIT_NUMBER] = fact.visit
+            attributes[semconv.VISIT_OUTCOME] = run.outcome
         if fact.outcome == semconv.RunOutcome.FAILED and fact.exception is not None:
             attributes[semconv.ERROR_TYPE] = error_type(fact.exception)
         self._emit(run, fact, semconv.Event.RUN_END, SeverityNumber.INFO, attributes)
 
     def visit_ended(self, fact: facts.VisitEnded, /) -> None:
-        """Note how long the visit was, for the transition that follows."""
+        """Note how long the visit was and how it ended, for the transition that follows."""
         run = self._runs.get(fact.origin[2])
         if run is not None:
-            run.dwell = fact.duration
+            run.dwell, run.outcome = fact.duration, fact.outcome
 
     def transition_taken(self, fact: facts.TransitionTaken, /) -> None:
         """Tell of the transition, in the visit that it leads to if there is one."""
@@ -201,10 +205,11 @@ class Events(Failures):
             semconv.TRANSITION_KIND: taken.kind,
             semconv.VISIT_NUMBER: fact.visit,
             semconv.DWELL: run.dwell,
+            semconv.VISIT_OUTCOME: run.outcome,
         }
         if taken.kind == "again":
             # Nothing was left.
-            del attributes[semconv.DWELL]
+            del attributes[semconv.DWELL], attributes[semconv.VISIT_OUTCOME]
         if taken.target is not None:
             attributes[semconv.TRANSITION_TO_STATE] = run.state(taken.target)
         if taken.label is not None:

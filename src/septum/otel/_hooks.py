@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, Unpack
 
+from opentelemetry.context import attach, detach, get_current
 from opentelemetry.metrics import NoOpMeterProvider, get_meter_provider
 from opentelemetry.trace import get_tracer
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from septum import StateMachine, facts
+    from septum.otel._recording import LogsSink
+    from septum.replay import Recorder
+    from septum.replay._values import Level
 
 
 class OTelHooks(Hooks):
@@ -89,10 +93,24 @@ class OTelHooks(Hooks):
         self._failures = Failures(log, self._runs, events=False)
         self._instruments: Instruments | None = None
         self._counting: dict[bool, Counting] | None = None
+        self._sink: LogsSink | None = None
+        self._recorder: Recorder | None = None
+        if self.config.record != "off":
+            self._record(self.config.record)
         self._closed = False
         self.gives_way = False
         self._measure()
         _detached.install()
+
+    def _record(self, level: Level) -> None:
+        """Make a recorder; what it is made of is imported only by those who record."""
+        from septum.otel._recording import LogsSink, Payloads  # noqa: PLC0415 - see the docstring
+        from septum.replay import Recorder  # noqa: PLC0415 - as above
+
+        self._sink = LogsSink(self.logger_provider)
+        self._recorder = Recorder(self._sink, level=level)
+        if level == "inline":
+            self._tracing.payloads = Payloads(self._recorder)
 
     def _measure(self) -> None:
         """Make the instruments, once there is somebody who wants them."""
@@ -123,6 +141,13 @@ class OTelHooks(Hooks):
             self._instruments.begin(run)
         if self._has_events(run):
             self._events.begin(run, fact)
+        if self._recorder is not None and self._sink is not None and not run.suppressed and self._sink.is_on():
+            # Told before anybody works in the run's span; what the recording begins with belongs to it all the same.
+            token = attach(get_current() if run.context is None else run.context)
+            try:
+                self._recorder.run_started(fact)
+            finally:
+                detach(token)
 
     def _has_its_own(self, machine: StateMachine[Any] | None) -> bool:
         return machine is not None and any(isinstance(hook, OTelHooks) and hook is not self for hook in machine.hooks)
@@ -144,6 +169,8 @@ class OTelHooks(Hooks):
             sent.append(self._failures)
         if self._counting is not None and not known.suppressed:
             sent.append(self._counting[traced])
+        if self._recorder is not None and self._recorder.is_recording(run[2]):
+            sent.append(self._recorder)
         sent.append(self._ends)
         return sent
 
@@ -157,6 +184,8 @@ class OTelHooks(Hooks):
         for run_id, run in list(self._runs.items()):
             self._segments.end(run, semconv.RunOutcome.CONTINUED, semconv.VisitOutcome.CONTINUED, run.last)
             self._runs.pop(run_id, None)
+        if self._recorder is not None:
+            self._recorder.close()
 
     def __repr__(self) -> str:
         return f"<OTelHooks {self.config}>"

@@ -282,25 +282,32 @@ class Counting(Hooks):
 class TimingStates(Counting):
     """Also says how long states last."""
 
-    def visit_ended(self, fact: facts.VisitEnded, /) -> None:
-        """Put the visit's duration into the histogram, with the visit's span as exemplar."""
+    def passed(self, step: facts.Passed, /) -> None:
+        """Put the visit's duration into the histogram: nobody traces it, and nearly all visits end so."""
+        origin, _, _, _, edge, seconds = step
         durations = self._instruments.state
         if durations is None:
             return
+        values = durations.short.get((origin[1], edge[0]))
+        if values is not None and len(values) < MOST_VALUES:
+            values.append(seconds)
+        else:
+            self._time(origin, edge[0], "transition", seconds, None)
+
+    def visit_ended(self, fact: facts.VisitEnded, /) -> None:
+        """Put the visit's duration into the histogram, with the visit's span as exemplar."""
         # Unpacked at once, which takes half as long as asking for each: this is told of every visit.
         origin, _, _, _, _, state, outcome, duration, exception = cast("_Ended", fact)
-        if outcome == "transition":
-            # Nearly all visits end so: theirs has a short way to the values.
-            values = durations.short.get((origin[1], state))
-            if values is not None and len(values) < MOST_VALUES and not self._exemplars:
-                values.append(duration)
-                return
-        span = None
-        if self._exemplars:
-            run = self._runs.get(origin[2])
-            span = None if run is None else run.visit
+        self._time(origin, state, outcome, duration, exception)
+
+    def _time(self, origin: facts.Origin, state: str, outcome: str, seconds: float, exception: BaseException | None) -> None:
+        durations = self._instruments.state
+        if durations is None:
+            return
+        run = self._runs.get(origin[2]) if self._exemplars else None
+        span = None if run is None else run.visit
         key = (origin[1], state, outcome, None if exception is None else type(exception))
-        if not durations.add(key, None, duration, span):
+        if not durations.add(key, None, seconds, span):
             attributes = {
                 semconv.MACHINE_NAME: origin[1],
                 semconv.STATE_NAME: self._instruments.name(state),
@@ -308,7 +315,7 @@ class TimingStates(Counting):
             }
             if outcome == semconv.VisitOutcome.ERROR and exception is not None:
                 attributes[semconv.ERROR_TYPE] = self._instruments.error_types(error_type(exception))
-            durations.add(key, attributes, duration, span)
+            durations.add(key, attributes, seconds, span)
             if outcome == "transition" and exception is None:
                 durations.shorten((origin[1], state), key)
 

@@ -36,7 +36,7 @@ class Run:
         segment, segment_visits, segment_at: Number of the present segment, visits in it, and when it began, in nanoseconds.
         first, previous: Where the first segment and the one before this began.
         links: For the next visit.
-        left: Where the visit that ended last began.
+        left: The span of the visit that ended last.
         frames: For each state on the stack, the visit that pushed it.
         home: With `trace_scope="message"`: the span that the next visits belong to; None for the run's own.
         senders: For each queued message, by its number, where it was sent from.
@@ -44,16 +44,17 @@ class Run:
         retries: Count of the retry that the present visit is; 0 for none.
         handled: The last exception that `on_error_fn` answered, until its visit ends; `answered` is the same with the visit's number.
         told: The exception that was recorded last, so that none is recorded twice.
-        taken, dwell: The transition whose event waits for the next visit, and how long the last visit was.
+        taken, dwell, outcome: The transition whose event waits for the next visit; how long the last visit was, and how it ended.
         at_work: The machine works in some task now; `base` is what was current there before, `undo` how to go back to it.
+        shown: The span that was made current last, the context that it was put on top of, and the context that this made.
         last: When something was seen last, in nanoseconds.
     """
 
     __slots__ = (
         "answered", "at_work", "attributes", "base", "context", "definition", "dwell", "ending", "first", "frames", "handled",
-        "home", "last", "left", "links", "machine", "name", "names", "previous", "process", "retries", "retry", "run_id", "segment",
-        "segment_at", "segment_visits", "senders", "seq", "span", "stack", "suppressed", "taken", "told", "undo", "visit",
-        "visit_number", "visit_state", "wall_ns",
+        "home", "last", "left", "links", "machine", "name", "names", "outcome", "previous", "process", "retries", "retry", "run_id",
+        "segment", "segment_at", "segment_visits", "senders", "seq", "shown", "span", "stack", "suppressed", "taken", "told",
+        "undo", "visit", "visit_number", "visit_state", "wall_ns",
     )  # fmt: skip
 
     def __init__(self, fact: facts.RunStarted) -> None:
@@ -82,7 +83,7 @@ class Run:
         self.first: SpanContext | None = None
         self.previous: SpanContext | None = None
         self.links: list[Link] | None = None
-        self.left: SpanContext | None = None
+        self.left: Span | None = None
         self.frames: list[SpanContext | None] | None = None
         self.home: Context | None = None
         self.senders: dict[int, SpanContext] | None = None
@@ -93,9 +94,11 @@ class Run:
         self.told: BaseException | None = None
         self.taken: facts.TransitionTaken | None = None
         self.dwell = 0.0
+        self.outcome = ""
         self.at_work = False
         self.base: Context | None = None
         self.undo: tuple[Token[object], Token[Context]] | None = None
+        self.shown: tuple[Span, Context | None, Context] | None = None
 
     @property
     def current(self) -> Span | None:

@@ -14,6 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_i
 from septum import StateMachine, semconv
 from septum.otel._detached import links as detached_links
 from septum.otel._failures import fail
+from septum.otel._resumed import take_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,7 +60,18 @@ class Segments:
         if self.config.parent == "root" or (self.config.parent == "auto" and _is_background()):
             links = [*links, *link(get_current_span(here).get_span_context(), semconv.LinkType.SPAWNED_BY)]
             here = _EMPTY
-        self._open(run, here, links, fact.wall, fact.seq)
+        before = take_up(run, fact.origin.kept)
+        if before is None:
+            self._open(run, here, links, fact.wall, fact.seq)
+            return
+        links = [*links, *link(before, semconv.LinkType.RESUMED_FROM)]
+        if self.scope == "visit":
+            # Each visit is a segment, and links to the first by itself; the number is that of the last one.
+            self._open(run, here, links, fact.wall, fact.seq)
+            run.segment_visits = 1
+        else:
+            run.segment += 1
+            self._open(run, here, [*links, *link(run.first, semconv.LinkType.FIRST_SEGMENT)], fact.wall, fact.seq)
 
     def _open(self, run: Run, parent: Context, links: Sequence[Link], wall: int, seq: int) -> None:
         """Begin a segment."""
@@ -239,7 +251,13 @@ class Segments:
     def show(self, run: Run, span: Span | None) -> None:
         """Make *span* current, if the machine works; what the first such call put aside comes back when it pauses."""
         if run.at_work and span is not None and span is not INVALID_SPAN:
-            context = set_span_in_context(span, run.base)
+            shown = run.shown
+            if shown is not None and shown[0] is span and shown[1] is run.base:
+                # A machine that is ticked in one place: what was current at the end of one tick is current in the next.
+                context = shown[2]
+            else:
+                context = set_span_in_context(span, run.base)
+                run.shown = (span, run.base, context)
             if run.undo is None:
                 run.undo = (_bracket.set(run), attach(context))
             else:
@@ -275,7 +293,8 @@ class Segments:
             else:
                 detach(token)
         # Last, for a span processor may raise, and what is current must be put back all the same.
-        self.end_process(run, run.wall_ns())
+        if run.process is not None:
+            self.end_process(run, run.wall_ns())
 
 
 def _is_background() -> bool:

@@ -12,6 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind, get_current_span, se
 from septum import Hooks, facts, semconv
 from septum.logs import type_name
 from septum.otel._failures import fail
+from septum.otel._resumed import keep, keep_ended, note_end
 from septum.otel._segments import Segments, link, span_of
 from septum.otel.propagation import sender_context
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Link, Span, SpanContext
 
+    from septum.otel._recording import Payloads
     from septum.otel._run import Run
 
 _LINKED = {semconv.VisitOutcome.RETRY, semconv.VisitOutcome.TIMEOUT, semconv.VisitOutcome.POP}
@@ -37,6 +39,11 @@ class Working(Hooks):
         known = self.runs.get(run[2])
         return None if known is None else self.segments.begin_work(known)
 
+    def keeps(self, run: facts.Origin, /) -> Mapping[str, str]:
+        """Return where the run's segment is, and those that its next visits are to be linked to."""
+        known = self.runs.get(run[2])
+        return keep_ended(run) if known is None else keep(known)
+
 
 class Tracing(Working):
     """Makes the spans of visits and of messages."""
@@ -46,6 +53,7 @@ class Tracing(Working):
         self._config = segments.config
         self._by_message = segments.config.detail != "visits"
         self._most_visits = segments.config.segment_max_visits
+        self.payloads: Payloads | None = None
 
     def visit_started(self, fact: facts.VisitStarted, /) -> None:
         """Begin a visit's span, in a new segment if it is time."""
@@ -83,7 +91,7 @@ class Tracing(Working):
         if run.process is not None:
             self.segments.end_process(run, fact.wall)
         run.ending = fact
-        run.left = span_of(run.visit)
+        run.left = run.visit
 
     def transition_taken(self, fact: facts.TransitionTaken, /) -> None:
         """End the visit's span."""
@@ -96,7 +104,7 @@ class Tracing(Working):
         run = self.runs.get(fact.origin[2])
         if run is not None:
             frames = run.frames = run.frames or []
-            frames.extend([run.left] * len(fact.states))
+            frames.extend([span_of(run.left)] * len(fact.states))
 
     def stack_popped(self, fact: facts.StackPopped, /) -> None:
         """Link the state that comes back to the visit that pushed it."""
@@ -181,6 +189,7 @@ class Tracing(Working):
             type_name(fact.message),
             sender,
             {
+                **(self.payloads.of(run.run_id, fact.message) if self.payloads is not None and self._by_message else {}),
                 semconv.MESSAGE_PRIORITY: fact.priority,
                 semconv.MESSAGE_WAIT_TIME: fact.waited,
                 semconv.MAILBOX_DEPTH: fact.depth,
@@ -298,6 +307,7 @@ class Ends(Hooks):
         run = self._segments.runs.pop(fact.origin[2], None)
         if run is not None:
             self._segments.end(run, fact.outcome, semconv.VisitOutcome.STOPPED, fact.wall, fact.exception)
+            note_end(run, fact.origin)
 
 
 def _code(handler: Any, *, where: bool) -> dict[str, str | int]:
