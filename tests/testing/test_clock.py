@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from septum import Clock
-from septum.testing import ManualClock, _clock
+from septum import Clock, StateConfiguration, StateMachine, StateSpec, facts
+from septum.testing import ManualClock, RecorderHooks, _clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,6 +238,115 @@ def test_run_for_lets_tasks_run_at_each_timer() -> None:
 
     asyncio.run(main())
     assert (log, clock.now(), clock.next_timer) == ([1.5, 3.0, 4.5], 5, 6.0)
+
+
+def waking(clock: ManualClock, log: list[float], *pauses: float) -> Callable[[], object]:
+    """Return an async function that sleeps for each of *pauses* seconds on *clock* and logs when it woke."""
+
+    async def sleeper() -> None:
+        for pause in pauses:
+            woken = asyncio.get_running_loop().create_future()
+            clock.call_at(clock.now() + pause, partial(woken.set_result, None))
+            await woken
+            log.append(clock.now())
+
+    return sleeper
+
+
+def test_advance_to_next_goes_to_the_next_moment_and_no_further() -> None:
+    """Every timer of that moment fires, those after it wait; awaiting lets those that were woken run."""
+    clock, log = ManualClock(), []
+    for name, when in [("a", 2), ("late", 9), ("b", 2)]:
+        clock.call_at(when, noting(clock, log, name))
+
+    async def main() -> None:
+        await clock.advance_to_next()
+        assert (clock.now(), log) == (2, [("a", 2), ("b", 2)])
+        clock.advance_to_next()
+
+    asyncio.run(main())
+    assert (clock.now(), log[2:], clock.next_timer) == (9, [("late", 9)], None)
+
+
+@pytest.mark.parametrize("when", [None, math.inf])
+def test_advance_to_next_without_a_next_moment_is_refused(when: float | None) -> None:
+    """Without a timer, or with one that never comes, there is nowhere to go; time stands."""
+    clock = ManualClock(3.0)
+    if when is not None:
+        clock.call_at(when, list)
+
+    with pytest.raises(LookupError, match="no timer waits, so there is no next moment to go to"):
+        clock.advance_to_next()
+
+    assert clock.now() == 3.0
+
+
+def test_run_until_idle_stops_when_no_timer_waits() -> None:
+    """Everybody runs at each moment, in order, until nobody waits for time; a timer at infinity does not count."""
+    clock, log = ManualClock(), []
+
+    async def main() -> None:
+        clock.call_at(math.inf, list)
+        tasks = [asyncio.create_task(waking(clock, log, *pauses)()) for pauses in ([3600.0, 3600.0], [1800.0, 5400.0])]
+        await clock.run_until_idle()
+        assert all(task.done() for task in tasks)
+
+    asyncio.run(main())
+    assert (log, clock.now()) == ([1800.0, 3600.0, 7200.0, 7200.0], 7200.0)
+
+
+def test_run_until_idle_gives_up_on_what_never_ends() -> None:
+    """A ticker is named as such, with the moment at which time stands and the one it waits for."""
+    clock = ManualClock()
+
+    def again() -> None:
+        clock.call_at(clock.now() + 1, again)
+
+    async def main() -> None:
+        clock.call_at(1, again)
+        with pytest.raises(RuntimeError, match=r"not idle after 5 moments: at 5\.0 s a timer still waits for 6\.0 s"):
+            await clock.run_until_idle(limit=5)
+
+    asyncio.run(main())
+    assert clock.now() == 5
+
+
+def test_run_until_idle_may_need_exactly_its_limit() -> None:
+    """The last moment allowed is enough if nothing waits after it."""
+    clock = ManualClock()
+    for when in (1, 2, 3):
+        clock.call_at(when, list)
+
+    asyncio.run(clock.run_until_idle(limit=3))
+
+    assert (clock.now(), clock.next_timer) == (3, None)
+
+
+def test_a_machine_is_run_through_its_deadlines_until_it_is_idle() -> None:
+    """Hours of a served machine pass at once, each deadline at its moment."""
+
+    async def scene() -> list[tuple[float, str]]:
+        clock, recorder = ManualClock(), RecorderHooks()
+
+        async def go_on(ctx: object) -> object:
+            return last
+
+        last = StateSpec(name="Last", on_state=lambda ctx: None, config=StateConfiguration(can_dwell=True))
+        first = StateSpec(
+            name="First",
+            on_state=lambda ctx: None,
+            on_timeout=go_on,
+            config=StateConfiguration(timeout=3600.0),
+            transitions=lambda: [last],
+        )
+        machine: StateMachine[object] = StateMachine(first, clock=clock, hooks=[recorder])
+        serving = asyncio.create_task(machine.serve())
+        await clock.run_until_idle()
+        machine.stop()
+        await serving
+        return [(fact.at, fact.state) for fact in recorder.of(facts.VisitStarted)]
+
+    assert asyncio.run(scene()) == [(0.0, "First"), (3600.0, "Last")]
 
 
 def test_a_year_passes_without_real_time() -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, assert_type
+from typing import Any, ClassVar, assert_type
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
 
 import septum
 import septum.core
@@ -204,12 +207,68 @@ async def testing() -> None:
     StateMachine(Bare, common_data=Job("x"), clock=clock)
     assert_type(clock.now(), float)
     await clock.advance(5)
+    await clock.advance_to_next()
+    assert_type(await clock.run_until_idle(limit=3), None)
     await clock.run_for(5)
     recorder = septum.testing.RecorderHooks()
     assert_type(recorder.of(facts.VisitStarted), list[facts.VisitStarted])
     assert_type(recorder.names(), list[str])
     await septum.testing.settle()
     SharedContext(print, print, Job("x"), msg="m")
+    machine = StateMachine(Bare, common_data=Job("x"), hooks=[recorder], clock=clock)
+    for walked in (machine, recorder, recorder.facts, iter(recorder.facts)):
+        assert_type(septum.testing.assert_path(walked, "Bare -GO-> Called"), None)
+
+
+async def exploring(machine_factory: septum.testing.MachineFactory, manual_clock: septum.testing.ManualClock) -> None:
+    """What the fixtures give, and the paths of a definition."""
+    machine = machine_factory(Bare, error_state=Called, common_data=Job("x"), hooks=[Watching()], name="n")
+    assert_type(machine, StateMachine[Job])
+    messages = {Kind.GO: "go", (Bare, Kind.GO): septum.testing.TIMEOUT, Exception: ValueError("no")}
+    found = septum.testing.explore(Bare, max_depth=9, error_state=Called, messages=messages)
+    assert_type(found.missing, tuple[str, ...])
+    assert_type(found.graph, Graph)
+    for path in found:
+        assert_type(path, septum.testing.ExplorationPath)
+        assert_type(path.steps[0].target, str | None)
+        assert_type(await path.drive(machine, manual_clock), None)
+        assert_type(await path.walk(clock=manual_clock, hooks=[Watching()]), StateMachine[Any])
+    septum.hooks.install(septum.testing.TransitionCoverage())
+
+
+class Played(septum.testing.MachineStateful):
+    """Hypothesis plays with a machine."""
+
+    initial = Bare
+    error_state = Called
+    messages = st.sampled_from(["pay", "cancel"])
+    options: ClassVar[Mapping[str, Any]] = {"common_data": Job("x")}
+    expected = (ValueError,)
+
+    @rule(pages=st.integers())
+    def turn(self, pages: int) -> None:
+        assert_type(self.complete(self._turn(pages)), int)
+        assert_type(self.fsm, StateMachine[Any])
+        assert_type(self.clock, septum.testing.ManualClock)
+        assert_type(self.recorder, septum.testing.RecorderHooks)
+
+    async def _turn(self, pages: int) -> int:
+        await self.fsm.tick()
+        return pages
+
+
+def drawing(graph: Graph) -> None:
+    """A definition, compared and drawn."""
+    heat: dict[object, float] = {"module.Bare": 3, ("module.Bare", "Events.GO"): 2.5}
+    assert_type(graph.diff(Graph.of(ClassForm)), list[str])
+    assert_type(graph.to_mermaid(), str)
+    assert_type(graph.to_dot(current=Bare), str)
+    assert_type(graph.to_svg(heat=heat), str)
+    assert_type(graph.to_text(heat=heat, unit="s"), str)
+
+
+def plain_context() -> None:
+    """A context without a machine."""
     SharedContext(send_message=print, log=print, common=Job("x"))
 
 

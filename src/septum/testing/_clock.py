@@ -68,7 +68,7 @@ class ManualClock:
         return f"<ManualClock now={self._now} timers={len(self._timers)}>"
 
     def now(self) -> float:
-        """Return the time in seconds; it moves only by `advance`, `run_for` and `set`."""
+        """Return the time in seconds; it moves only when the test says so."""
         return self._now
 
     def wall_ns(self) -> int:
@@ -115,6 +115,46 @@ class ManualClock:
         """
         self._move_to(self._now + _passing(seconds))
         return Settling()
+
+    def advance_to_next(self) -> Settling:
+        """Let time pass until the next timer is due and fire all of that moment; await what it returns to let the woken tasks run.
+
+        Raises:
+            LookupError: No timer waits for a moment that comes; time has not moved.
+        """
+        due = self.next_timer
+        if due is None or due == math.inf:
+            raise LookupError(
+                "no timer waits, so there is no next moment to go to. A machine sets its timer when it begins to wait: "
+                "start serve() or run() and `await settle()` first, or pass the time yourself with advance(seconds)."
+            )
+        self._move_to(due)
+        return Settling()
+
+    async def run_until_idle(self, *, limit: int = 10_000) -> None:
+        """Go from timer to timer, letting everything that each woke run, until no timer waits and nothing is ready.
+
+        Args:
+            limit: Moments to stop at before giving up, at least 1.
+
+        Raises:
+            RuntimeError: Timers still waited after *limit* moments, because something sets a new one each time, or something does not come
+                to rest (see `settle`); time stands at the last moment.
+
+        Cancel-safe: time stands where it was.
+        """
+        await settle()
+        for _ in range(limit):
+            due = self.next_timer
+            if due is None or due == math.inf:
+                return
+            self._move_to(due)
+            await settle()
+        if self.next_timer not in {None, math.inf}:
+            raise RuntimeError(
+                f"not idle after {limit} moments: at {self._now} s a timer still waits for {self.next_timer} s. Something sets a new timer "
+                "whenever one fires (a state that times out into itself, a ticker): let a span of time pass with run_for(seconds) instead."
+            )
 
     async def run_for(self, seconds: float) -> None:
         """Let *seconds* pass in steps: stop at each timer, and let everything that it woke run, before time goes on.
