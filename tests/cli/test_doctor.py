@@ -43,6 +43,7 @@ SETTINGS = {
     "events": True,
     "send_spans": False,
     "parent": "auto",
+    "record": "off",
     "segment_max_visits": 1000,
     "segment_max_age": 900.0,
     "code_attributes": False,
@@ -190,7 +191,7 @@ def test_nothing_is_wrong_in_sound_surroundings() -> None:
         (
             {"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "100"},
             "limit",
-            "so that long values, such as stack traces, are cut off: set it to 1024 or more",
+            "so that long values, such as stack traces and recorded payloads, are cut off: set it to 1024 or more",
         ),
         ({"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "5"}, "limit", "5, so that attributes of Septum's spans are cut off: set it to 24 or more"),
         (
@@ -530,8 +531,8 @@ def test_json_has_no_infinity() -> None:
 
 
 def test_help_teaches_by_examples() -> None:
-    """`septum --help` says what to type, line by line."""
-    done = CliRunner().invoke(septum, ["--help"])
+    """`septum doctor --help` says what to type, line by line."""
+    done = CliRunner().invoke(septum, ["doctor", "--help"])
     assert done.exit_code == 0
     assert "  And if opentelemetry-instrument starts the program?\n    opentelemetry-instrument septum doctor\n" in done.stdout
 

@@ -28,7 +28,7 @@ _LEAST = (
     (
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
         1024,
-        "long values, such as stack traces,",
+        "long values, such as stack traces and recorded payloads,",
     ),
     (("OTEL_SPAN_LINK_COUNT_LIMIT",), 8, "links between Septum's spans"),
     (("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",), 8, "attributes of links"),

@@ -1,73 +1,92 @@
-"""The command line: `septum` and its commands."""
+"""The command line: `septum`, and where each of its commands is."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from importlib import import_module, metadata
+from typing import Final, NamedTuple
 
 import click
 
-from septum.cli._checks import examine
-from septum.cli._installed import read_packages, read_plugins
-from septum.cli._report import as_data, as_text
-from septum.cli._routes import connect
-from septum.cli._surroundings import Surroundings
+
+class Address(NamedTuple):
+    """Where a command is.
+
+    Attributes:
+        place: "module:name" of the click command; imported when it is run, or asked for help.
+        summary: One sentence for `septum --help`, which so imports no command.
+    """
+
+    place: str
+    summary: str
+
+
+COMMANDS: Final[dict[str, Address]] = {
+    # One line a command, in the order in which `septum --help` shows them.
+    "check": Address("septum.cli._check:check", "Find what is wrong with the definitions of a module or package."),
+    "graph": Address("septum.cli._graph:graph", "Draw a definition, with heat from a recording if you like."),
+    "run": Address("septum.cli._run:run", "Run a machine in this terminal and talk to it."),
+    "runs": Address("septum.cli._runs:runs", "List the runs that recordings, spans or events tell of."),
+    "replay": Address("septum.cli._replay:replay", "Read recorded runs back: step through them, check them, run them again."),
+    "coverage": Address("septum.cli._coverage:coverage", "List what production does that no test does, and the reverse."),
+    "doctor": Address("septum.cli._doctor:doctor", "Say what telemetry is made of here, and what is wrong."),
+    "version": Address("septum.cli._version:version", "Say which Septum this is, and on what it stands."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is needed, so that each starts quickly and asks only for its own packages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of all commands, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Return the command of this name, imported; None if there is none.
+
+        Raises:
+            click.ClickException: A package that the command needs is not installed.
+        """
+        address = COMMANDS.get(cmd_name)
+        if address is None:
+            return None
+        module, _, name = address.place.partition(":")
+        try:
+            command: click.Command = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == "septum":
+                raise
+            raise click.ClickException(f'septum {cmd_name} needs {error.name}; install it with: pip install "septum[cli]"') from None
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the names and summaries of all commands, none of which is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, address.summary) for name, address in COMMANDS.items()])
+
 
 _EXAMPLES = """\b
-Why does nothing arrive where traces should?
-  septum doctor
-And if opentelemetry-instrument starts the program?
-  opentelemetry-instrument septum doctor
-In a pipeline, where no collector is:
-  septum doctor --offline --json
+Is there anything wrong with my states?
+  septum check app.states
+What do they look like?
+  septum graph app.states:Idle --format text
+What do they do?
+  septum run app.states:Idle
+Completion, for bash (zsh and fish likewise):
+  eval "$(_SEPTUM_COMPLETE=bash_source septum)"
 """
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_EXAMPLES)
 @click.version_option(metadata.version("septum"), prog_name="septum")
-def septum() -> None:
-    """Look after the state machines of a service."""
+@click.pass_context
+def septum(ctx: click.Context) -> None:
+    """Look after the state machines of a service.
 
-
-@septum.command()
-@click.option("--offline", is_flag=True, help="Try no connection.")
-@click.option(
-    "--launcher",
-    is_flag=True,
-    help="Look at a program that opentelemetry-instrument starts; on by itself if that runs the doctor, or if OTEL_CONFIG_FILE is set.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def doctor(*, offline: bool, launcher: bool, as_json: bool) -> None:
-    """Say what telemetry is made of here, where it goes, and what is wrong.
-
-    It reads the environment and what is installed, and tries a connection to each endpoint of OTLP, for two seconds at most. It sends
-    nothing and changes nothing. Providers that a program makes itself, it cannot see.
-
-    Ends with 0 if nothing is wrong, and with 1 if something is; then each thing that is wrong is a sentence with its fix.
+    Colours are for terminals; NO_COLOR=1 takes them away, FORCE_COLOR=1 brings them everywhere.
     """
-    packages = read_packages()
-    around = Surroundings(
-        environ=os.environ,
-        packages=packages,
-        plugins=read_plugins(),
-        # Only it reads that file; and it has imported that module if it runs the doctor.
-        launcher=launcher
-        or bool(os.environ.get("OTEL_CONFIG_FILE"))
-        or "opentelemetry.instrumentation.auto_instrumentation" in sys.modules,
-        bridges=_bridges() if {"structlog", "opentelemetry-api", "opentelemetry-instrumentation"} <= packages.keys() else (),
-        connect=None if offline else connect,
-    )
-    found = examine(around)
-    click.echo(json.dumps(as_data(around, found), indent=2) if as_json else as_text(around, found))
-    if found.problems:
-        raise SystemExit(1)
-
-
-def _bridges() -> tuple[str, ...]:
-    """Return what takes logs to OTLP in this process: under `opentelemetry-instrument`, what it has put in."""
-    try:
-        return tuple(import_module("septum.otel._log_bridge").bridges())
-    except ImportError:
-        return ()  # of versions that do not fit; the checks say so
+    # Both are conventions, of no-color.org and force-color.org; set and empty is as unset.
+    if os.environ.get("NO_COLOR"):
+        ctx.color = False
+    elif os.environ.get("FORCE_COLOR"):
+        ctx.color = True
