@@ -26,6 +26,7 @@ METRICS = {
     "visit": "one transition of a machine, with the span of the state that was left",
     "record": "one measurement into a histogram of the SDK",
     "collect": "one collection of 500 series",
+    "emit": "one log record of the SDK",
     "pause": "the longest step of a machine while a thread collects 2,000 series",
 }
 """What each metric's operation is."""

@@ -48,6 +48,7 @@ class Subject:
 _ENGINE = ("tick", "run", "message", "burst", "create")
 _UPSTREAM = ("tick", "run", "message", "burst", "burst-poll", "create", "tick-timed")
 _HOOKS = ("tick", "run", "message", "create")
+_RECORDED = ("run", "tick", "message")
 
 SUBJECTS: dict[str, Subject] = {
     "floor": Subject(file="floor", about="the least code that runs the same handlers through the same calls", weighed=True),
@@ -105,6 +106,17 @@ SUBJECTS: dict[str, Subject] = {
     "xstate-spans": Subject(
         file="telemetry_peers", variant="xstate", about="SyncInterpreter with its OpenTelemetryPlugin", package="xstate-statemachine"
     ),
+    "septum-recorded": Subject(
+        file="recording", variant="metadata", about="Recorder, level metadata, into a file", package="septum", only=_RECORDED
+    ),
+    "septum-recorded-full": Subject(file="recording", variant="full", about="the same at level full", package="septum", only=_RECORDED),
+    "septum-logged": Subject(
+        file="recording", variant="logs", about="Recorder, level metadata, into the SDK's logs", package="opentelemetry-sdk", only=_RECORDED
+    ),
+    "septum-flight": Subject(file="recording", variant="ring", about="FlightRecorder", package="septum", only=_RECORDED, weighed=True),
+    "bare-emit": Subject(
+        file="recording", variant="emit", about="Logger.emit of the SDK, without a processor", package="opentelemetry-sdk"
+    ),
     "septum-10": Subject(
         file="septum_subject",
         variant="forgotten",
@@ -145,6 +157,10 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "telemetry": (
         ("septum", "septum-hook-transitions", *(name for name, subject in SUBJECTS.items() if subject.file.startswith("telemetry"))),
         ("tick", "run", "visit", "record", "collect", "pause"),
+    ),
+    "recording": (
+        ("septum", *(name for name, subject in SUBJECTS.items() if subject.file == "recording")),
+        ("run", "tick", "message", "emit"),
     ),
 }
 """Subjects and metrics that are worth measuring by themselves."""

@@ -115,6 +115,7 @@ def rows(measured: Measured, instructions: Mapping[str, Any] | None = None, soak
     found = [line for goal in GOALS for line in _goal_rows(measured, goal)]
     found.extend(_other_rows(measured))
     found.extend(_telemetry_rows(measured))
+    found.extend(_recording_rows(measured))
     if instructions is not None:
         for metric, count in instructions["septum-unhooked"].items():
             more = (instructions["septum"][metric] / count - 1) * 100
@@ -215,6 +216,25 @@ def _telemetry_rows(measured: Measured) -> Iterator[Row]:
         observed, plain = measured.bytes.get((name, "1000")), measured.bytes.get(("septum", "1000"))
         if observed is not None and plain is not None:
             yield row(what, "unobserved", observed - plain, "bytes", **bounds)
+
+
+def _recording_rows(measured: Measured) -> Iterator[Row]:
+    timings = measured.timings
+    for name, what, run in (
+        ("septum-flight", "flight recorder", 1000),
+        ("septum-recorded", "recorded, metadata, into a file", 2000),
+        ("septum-logged", "recorded, metadata, into the SDK's logs", 2000),
+        ("septum-recorded-full", "recorded, everything, into a file", None),
+    ):
+        for metric, step, must in (("run", "a step", run), ("tick", "a tick", None), ("message", "a message", None)):
+            if timings.has((name, metric)) and timings.has(("septum", metric)):
+                more = timings.ns((name, metric)) - timings.ns(("septum", metric))
+                yield row(f"{what}: {step} more", "unobserved", more, "ns", must=must)
+    if timings.has(("bare-emit", "emit")):
+        yield row("bare SDK log record", "", timings.ns(("bare-emit", "emit")), "ns")
+    observed, plain = measured.bytes.get(("septum-flight", "1000")), measured.bytes.get(("septum", "1000"))
+    if observed is not None and plain is not None:
+        yield row("idle machine in a flight recorder, bytes more", "unobserved", observed - plain, "bytes")
 
 
 def _growth(measured: Measured, name: str) -> float | None:
