@@ -440,6 +440,8 @@ def test_an_interrupt_ends_it_clean(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
+        # A run of the tests in a shell's background ignores interrupts, and its children would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread of ours holds a lock that it needs
     )
     assert process.stdout is not None
     first = process.stdout.readline()

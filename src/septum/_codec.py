@@ -38,7 +38,9 @@ class Unencodable(Exception):
 
 def reference(kind: type[Any]) -> str:
     """Return how a class is named in a file."""
-    return f"{kind.__module__}:{kind.__qualname__}"
+    # Python 3.13 has moved its paths into a private module; a file written by one version is read by another.
+    module = "pathlib" if kind.__module__ == "pathlib._local" else kind.__module__
+    return f"{module}:{kind.__qualname__}"
 
 
 def encode(
