@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 REGISTRY = ROOT / "src" / "septum" / "otel" / "registry"
-CONSTANTS = ROOT / "src" / "septum" / "semconv.py"
+PACKAGE = ROOT / "src" / "septum"
 PAGE = ROOT / "docs" / "reference" / "telemetry.md"
 
 NONE: Keys = {}
@@ -299,7 +299,16 @@ Written by .ci/semconv.py from septum/otel/registry: edit the YAML there. docs/r
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from septum._instruments import Instrument, Metric
+from septum._values import (
+$names
+)
+
+__all__ = [
+$exported
+]
 
 SCOPE: Final = "septum"
 """Name of the instrumentation scope of every span, metric and event."""
@@ -313,13 +322,35 @@ OTHER: Final = "_OTHER"
 $attributes
 
 
-$sets
-
-
 class Event:
     """Names of events (`event_name` of a log record)."""
 
 $events
+''')
+
+VALUES = Template('''\
+"""The closed sets of what an attribute of telemetry may say; `septum.semconv` is where they are imported from.
+
+Written by .ci/semconv.py from septum/otel/registry: edit the YAML there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+$sets
+''')
+
+INSTRUMENTS = Template('''\
+"""The instruments of telemetry; `septum.semconv` is where they are imported from.
+
+Written by .ci/semconv.py from septum/otel/registry: edit the YAML there.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
 
 
 class Instrument(NamedTuple):
@@ -356,23 +387,31 @@ def instrument(metric: Signal) -> str:
     return "\n".join([f"    {constant(metric.name)}: Final = Instrument(", *[f"        {text}," for text in arguments], "    )"])
 
 
-def constants(registry: Registry) -> str:
-    """Return septum/semconv.py."""
+def constants(registry: Registry) -> dict[Path, str]:
+    """Return septum/semconv.py and the two files that it takes names from."""
     closed = [attribute for attribute in registry.attributes.values() if attribute.values]
-    return MODULE.substitute(
+    classes = sorted({attribute.values for attribute in closed})
+    named = [constant(attribute.key) for attribute in registry.attributes.values()]
+    exported = sorted({*named, "OTHER", "SCHEMA_URL", "SCOPE"}) + sorted({*classes, "Event", "Instrument", "Metric"})
+    names = MODULE.substitute(
         schema_url=registry.schema_url,
+        names="\n".join(f"    {name}," for name in classes),
+        exported="\n".join(f'    "{name}",' for name in exported),
         attributes="\n\n".join(
             f'{constant(a.key)}: Final = "{a.key}"\n"""{a.brief}{f" One of `{a.values}`." if a.values and not a.open else ""}"""'
             for a in registry.attributes.values()
         ),
+        events="\n".join(f'    {constant(name)}: Final = "{name}"' for name in registry.events),
+    )
+    values = VALUES.substitute(
         sets="\n\n\n".join(
             f'class {a.values}:\n    """{OWN if a.open else "Values"} of `{a.key}`."""\n\n'
             + "\n".join(f'    {value.upper()}: Final = "{value}"' for value in a.members)
             for a in closed
         ),
-        events="\n".join(f'    {constant(name)}: Final = "{name}"' for name in registry.events),
-        metrics="\n".join(map(instrument, registry.metrics.values())),
     )
+    instruments = INSTRUMENTS.substitute(metrics="\n".join(map(instrument, registry.metrics.values())))
+    return {PACKAGE / "semconv.py": names, PACKAGE / "_values.py": values, PACKAGE / "_instruments.py": instruments}
 
 
 # ---- docs/reference/telemetry.md
@@ -535,7 +574,7 @@ def page(registry: Registry) -> str:
 def stale() -> dict[Path, str]:
     """Return the files that are not what the registry says, with what they should be."""
     registry = load(REGISTRY)
-    texts = {CONSTANTS: constants(registry), PAGE: page(registry)}
+    texts = {**constants(registry), PAGE: page(registry)}
     return {path: text for path, text in texts.items() if not path.is_file() or path.read_text(encoding="utf-8") != text}
 
 

@@ -6,7 +6,124 @@ Written by .ci/semconv.py from septum/otel/registry: edit the YAML there. docs/r
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
+
+from septum._instruments import Instrument, Metric
+from septum._values import (
+    AnswerKind,
+    DropReason,
+    EffectKind,
+    ErrorDestination,
+    ErrorType,
+    HandlerName,
+    LinkType,
+    Operation,
+    PayloadEncoding,
+    RecordingEncoding,
+    RecordingLevel,
+    RunOutcome,
+    StackChange,
+    TimerKind,
+    TransitionKind,
+    VisitOutcome,
+)
+
+__all__ = [
+    "ANSWER_KIND",
+    "ANSWER_NAME",
+    "CODE_FILE_PATH",
+    "CODE_FUNCTION_NAME",
+    "CODE_LINE_NUMBER",
+    "DROP_REASON",
+    "DWELL",
+    "DWELL_LIMIT",
+    "EFFECT_ARGS_DIGEST",
+    "EFFECT_KIND",
+    "EFFECT_NAME",
+    "ERROR_DESTINATION",
+    "ERROR_TYPE",
+    "EXCEPTION_MESSAGE",
+    "EXCEPTION_STACKTRACE",
+    "EXCEPTION_TYPE",
+    "HANDLER_CUT",
+    "HANDLER_DURATION",
+    "HANDLER_NAME",
+    "HOOK_NAME",
+    "LINK_TYPE",
+    "MACHINE_DEFINITION_HASH",
+    "MACHINE_ID",
+    "MACHINE_NAME",
+    "MAILBOX_DEPTH",
+    "MESSAGE_ID",
+    "MESSAGE_PAYLOAD",
+    "MESSAGE_PAYLOAD_DIGEST",
+    "MESSAGE_PAYLOAD_ENCODING",
+    "MESSAGE_PAYLOAD_SIZE",
+    "MESSAGE_PAYLOAD_TRUNCATED",
+    "MESSAGE_PRIORITY",
+    "MESSAGE_TYPE",
+    "MESSAGE_WAIT_TIME",
+    "OPERATION_NAME",
+    "OTHER",
+    "PROCESS_RUNTIME_VERSION",
+    "RECORDING_COMMON_DIGEST",
+    "RECORDING_DIGEST",
+    "RECORDING_ENCODING",
+    "RECORDING_ERROR_STATE",
+    "RECORDING_INDEX",
+    "RECORDING_LEVEL",
+    "RECORDING_OWN",
+    "RECORDING_REDACTED",
+    "RECORDING_RESUMED",
+    "RECORDING_RETRIES",
+    "RECORDING_SIZE",
+    "RECORDING_TIME",
+    "RECORDING_VERSION",
+    "RETRY_COUNT",
+    "RETRY_LIMIT",
+    "RUN_ID",
+    "RUN_OUTCOME",
+    "RUN_SEGMENT",
+    "SCHEMA_URL",
+    "SCOPE",
+    "SEQ",
+    "SNAPSHOT_REASON",
+    "STACK",
+    "STACK_CHANGE",
+    "STACK_DEPTH",
+    "STACK_STATES",
+    "STATE_NAME",
+    "TIMEOUT_DURATION",
+    "TIMER_DURATION",
+    "TIMER_KIND",
+    "TIMER_LATENESS",
+    "TRANSITION_FROM_STATE",
+    "TRANSITION_KIND",
+    "TRANSITION_LABEL",
+    "TRANSITION_TO_STATE",
+    "VERSION",
+    "VISIT_NUMBER",
+    "VISIT_OUTCOME",
+    "AnswerKind",
+    "DropReason",
+    "EffectKind",
+    "ErrorDestination",
+    "ErrorType",
+    "Event",
+    "HandlerName",
+    "Instrument",
+    "LinkType",
+    "Metric",
+    "Operation",
+    "PayloadEncoding",
+    "RecordingEncoding",
+    "RecordingLevel",
+    "RunOutcome",
+    "StackChange",
+    "TimerKind",
+    "TransitionKind",
+    "VisitOutcome",
+]
 
 SCOPE: Final = "septum"
 """Name of the instrumentation scope of every span, metric and event."""
@@ -234,172 +351,6 @@ EXCEPTION_STACKTRACE: Final = "exception.stacktrace"
 """Traceback of the exception."""
 
 
-class Operation:
-    """Values of `septum.operation.name`."""
-
-    RUN: Final = "run"
-    VISIT: Final = "visit"
-    PROCESS: Final = "process"
-    HANDLE: Final = "handle"
-    SEND: Final = "send"
-    REPLAY: Final = "replay"
-
-
-class RunOutcome:
-    """Values of `septum.run.outcome`."""
-
-    COMPLETED: Final = "completed"
-    FAILED: Final = "failed"
-    CANCELLED: Final = "cancelled"
-    STOPPED: Final = "stopped"
-    RESET: Final = "reset"
-    CONTINUED: Final = "continued"
-
-
-class VisitOutcome:
-    """Values of `septum.visit.outcome`."""
-
-    TRANSITION: Final = "transition"
-    TIMEOUT: Final = "timeout"
-    PUSH: Final = "push"
-    POP: Final = "pop"
-    REPEAT: Final = "repeat"
-    RESTART: Final = "restart"
-    RETRY: Final = "retry"
-    ERROR: Final = "error"
-    COMPLETED: Final = "completed"
-    CANCELLED: Final = "cancelled"
-    STOPPED: Final = "stopped"
-    RESET: Final = "reset"
-    CONTINUED: Final = "continued"
-
-
-class TransitionKind:
-    """Values of `septum.transition.kind`."""
-
-    LABEL: Final = "label"
-    DIRECT: Final = "direct"
-    PUSH: Final = "push"
-    POP: Final = "pop"
-    AGAIN: Final = "again"
-    REPEAT: Final = "repeat"
-    RESTART: Final = "restart"
-    RETRY: Final = "retry"
-    ERROR: Final = "error"
-    INITIAL: Final = "initial"
-    END: Final = "end"
-
-
-class HandlerName:
-    """Values of `septum.handler.name`."""
-
-    ON_ENTER: Final = "on_enter"
-    ON_STATE: Final = "on_state"
-    ON_LEAVE: Final = "on_leave"
-    ON_TIMEOUT: Final = "on_timeout"
-    ON_FAIL: Final = "on_fail"
-
-
-class PayloadEncoding:
-    """Values of `septum.message.payload.encoding`."""
-
-    JSON: Final = "json"
-    REPR: Final = "repr"
-    DIGEST: Final = "digest"
-    DROPPED: Final = "dropped"
-
-
-class DropReason:
-    """Values of `septum.drop.reason`."""
-
-    FILTERED: Final = "filtered"
-    OVERFLOW_NEWEST: Final = "overflow_newest"
-    OVERFLOW_OLDEST: Final = "overflow_oldest"
-    REJECTED: Final = "rejected"
-    CLOSED: Final = "closed"
-
-
-class LinkType:
-    """Values of `septum.link.type`."""
-
-    MESSAGE: Final = "message"
-    PREVIOUS_SEGMENT: Final = "previous_segment"
-    FIRST_SEGMENT: Final = "first_segment"
-    SPAWNED_BY: Final = "spawned_by"
-    RESUMED_FROM: Final = "resumed_from"
-    CALLER: Final = "caller"
-    CAUSE: Final = "cause"
-    SEGMENT: Final = "segment"
-
-
-class RecordingLevel:
-    """Values of `septum.recording.level`."""
-
-    METADATA: Final = "metadata"
-    INLINE: Final = "inline"
-    FULL: Final = "full"
-
-
-class RecordingEncoding:
-    """Values of `septum.recording.encoding`."""
-
-    JSON: Final = "json"
-    REPR: Final = "repr"
-    DIGEST: Final = "digest"
-    DROPPED: Final = "dropped"
-
-
-class TimerKind:
-    """Values of `septum.timer.kind`."""
-
-    TIMEOUT: Final = "timeout"
-    RETRY_BACKOFF: Final = "retry_backoff"
-
-
-class EffectKind:
-    """Values of `septum.effect.kind`."""
-
-    NOW: Final = "now"
-    RANDOM: Final = "random"
-    UUID: Final = "uuid"
-    CALL: Final = "call"
-
-
-class AnswerKind:
-    """Values of `septum.answer.kind`."""
-
-    WAIT: Final = "wait"
-    LABEL: Final = "label"
-    MARKER: Final = "marker"
-    STATE: Final = "state"
-    OTHER: Final = "other"
-
-
-class StackChange:
-    """Values of `septum.stack.change`."""
-
-    PUSHED: Final = "pushed"
-    POPPED: Final = "popped"
-
-
-class ErrorDestination:
-    """Values of `septum.error.destination`."""
-
-    ON_ERROR_FN: Final = "on_error_fn"
-    ERROR_STATE: Final = "error_state"
-    RAISED: Final = "raised"
-
-
-class ErrorType:
-    """Septum's own values of `error.type`."""
-
-    TIMEOUT: Final = "timeout"
-    RETRIES_EXHAUSTED: Final = "retries_exhausted"
-    BLOCKED_IN_UNTIMED_STATE: Final = "blocked_in_untimed_state"
-    UNKNOWN_TRANSITION: Final = "unknown_transition"
-    MAILBOX_FULL: Final = "mailbox_full"
-
-
 class Event:
     """Names of events (`event_name` of a log record)."""
 
@@ -426,105 +377,3 @@ class Event:
     RECORDING_ERROR: Final = "septum.recording.error"
     RECORDING_SNAPSHOT: Final = "septum.recording.snapshot"
     RECORDING_END: Final = "septum.recording.end"
-
-
-class Instrument(NamedTuple):
-    """What an instrument is made with; `buckets` are the advisory boundaries of a histogram."""
-
-    name: str
-    kind: str
-    unit: str
-    brief: str
-    buckets: tuple[float, ...] = ()
-
-
-class Metric:
-    """Instruments; histograms are recorded, all others are observed."""
-
-    TRANSITIONS: Final = Instrument("septum.transitions", "counter", "{transition}", "Transitions taken.")
-    MACHINE_ACTIVE: Final = Instrument(
-        "septum.machine.active",
-        "updowncounter",
-        "{machine}",
-        "Machines in each state; every state of the definition is reported, also with 0.",
-    )
-    STATE_DWELL_MAX: Final = Instrument(
-        "septum.state.dwell.max",
-        "gauge",
-        "s",
-        "How long the machine that has been in the state longest has been there until now.",
-    )
-    STATE_DWELL_LIMIT: Final = Instrument(
-        "septum.state.dwell.limit",
-        "gauge",
-        "s",
-        "How long a visit is expected to last at most, for states with `expect=`.",
-    )
-    STATE_DURATION: Final = Instrument(
-        "septum.state.duration",
-        "histogram",
-        "s",
-        "How long visits lasted.",
-        (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0),
-    )
-    PROCESS_DURATION: Final = Instrument(
-        "septum.process.duration",
-        "histogram",
-        "s",
-        "How long calls of handlers lasted.",
-        (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-    )
-    RUN_DURATION: Final = Instrument(
-        "septum.run.duration",
-        "histogram",
-        "s",
-        "How long runs lasted, all their segments together.",
-        (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0, 604800.0),
-    )
-    MESSAGE_WAIT_DURATION: Final = Instrument(
-        "septum.message.wait.duration",
-        "histogram",
-        "s",
-        "How long messages waited in the mailbox until they were taken.",
-        (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-    )
-    ENQUEUED_MESSAGES: Final = Instrument(
-        "septum.enqueued.messages",
-        "counter",
-        "{message}",
-        "Messages that were accepted, the filtered and dropped ones included.",
-    )
-    CONSUMED_MESSAGES: Final = Instrument(
-        "septum.consumed.messages",
-        "counter",
-        "{message}",
-        "Messages that a handler took, the unhandled ones included.",
-    )
-    UNHANDLED_MESSAGES: Final = Instrument(
-        "septum.unhandled.messages",
-        "counter",
-        "{message}",
-        "Messages whose handler answered `Unhandled`.",
-    )
-    DROPPED_MESSAGES: Final = Instrument("septum.dropped.messages", "counter", "{message}", "Messages that will never reach a handler.")
-    MAILBOX_USAGE: Final = Instrument(
-        "septum.mailbox.usage",
-        "updowncounter",
-        "{message}",
-        "Messages that wait now, in all mailboxes together.",
-    )
-    MAILBOX_LIMIT: Final = Instrument(
-        "septum.mailbox.limit",
-        "updowncounter",
-        "{message}",
-        "Messages that have room, in all mailboxes together.",
-    )
-    RETRIES: Final = Instrument("septum.retries", "counter", "{retry}", "Retries that were scheduled.")
-    TIMEOUTS: Final = Instrument("septum.timeouts", "counter", "{timeout}", "Deadlines that passed, handled or not.")
-    ERRORS: Final = Instrument("septum.errors", "counter", "{error}", "Exceptions that came out of a state, wherever they were routed.")
-    HOOK_ERRORS: Final = Instrument(
-        "septum.hook.errors",
-        "counter",
-        "{error}",
-        "Exceptions that hooks raised, telemetry's own included; the machines did not notice.",
-    )

@@ -56,7 +56,7 @@ def registry_script() -> Any:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.REGISTRY, module.CONSTANTS = REGISTRY, Path(semconv.__file__)
+    module.REGISTRY, module.PACKAGE = REGISTRY, Path(semconv.__file__).parent
     return module
 
 
