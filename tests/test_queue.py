@@ -31,6 +31,11 @@ def drained(box: Mailbox) -> list[Any]:
     return list(iter(box.take, NOTHING))
 
 
+def bare(item: Any) -> Any:
+    """Return the message itself."""
+    return item.message if isinstance(item, Envelope) else item
+
+
 def counts(box: Mailbox) -> dict[str, int]:
     """Return the counts that are not 0."""
     return {name: box.count(name) for name in COUNTS if box.count(name)}
@@ -315,6 +320,34 @@ def test_old_message_classes_are_values() -> None:
     assert PrioritizedMessage(0, "x") < PrioritizedMessage(1, "a")
 
 
+@pytest.mark.parametrize("waiting", [0, 1])
+def test_what_other_threads_sent_takes_of_the_owners_room(waiting: int) -> None:
+    """After the owner has looked, it may append only as many messages as there is room for beside theirs."""
+    box = filled("block", 10, *[(f"own{number}", MESSAGE) for number in range(waiting + 1)])
+    for number in range(8 - waiting):
+        box.put_foreign(number, MESSAGE)
+
+    assert (box.take(), len(box), is_quick(box)) == ("own0", 8, True)
+    assert len(list(box.credit)) == 2
+
+
+def test_wrapped_message_is_put_only_where_nothing_is_special() -> None:
+    """A held mailbox with user messages alone and room takes it and says how many wait; any other says 0 and is as it was."""
+    held, full, urgent, visited, free = (Mailbox(2, "block") for _ in range(5))
+    for box in (held, full, urgent, visited):
+        box.held = True
+        box.settle()
+    full.put("a", MESSAGE)
+    full.put("b", MESSAGE)
+    urgent.put("e", EXCEPTION)
+    visited.put_foreign("f", MESSAGE)
+    wrapped = Envelope("m", None, 0.0, 1)
+
+    assert [box.put_wrapped(wrapped) for box in (held, held, held, full, urgent, visited, free)] == [1, 2, 0, 0, 0, 0, 0]
+    assert [counts(box)["accepted"] for box in (held, full, urgent, visited)] == [2, 2, 1, 1]
+    assert (list(held), held.envelopes, counts(free)) == ([wrapped, wrapped], 2, {})
+
+
 class LedgerMachine(RuleBasedStateMachine):
     """A mailbox against three lists, under any policy, with messages of its owner and of other threads."""
 
@@ -355,7 +388,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.expected["rejected"] += 1
             return
         elif self.box.policy == "drop_oldest" and self.lines[MESSAGE]:
-            assert self.box.put(self.number, priority) == self.lines[MESSAGE].pop(0)
+            assert bare(self.box.put(self.number, priority)) == self.lines[MESSAGE].pop(0)
             self.expected["overflow_oldest"] += 1
             self.lines[priority].append(self.number)
         else:
@@ -374,6 +407,20 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.expected["accepted"] += 1
                 break
 
+    @rule(held=st.booleans())
+    def hold(self, held: bool) -> None:
+        """The machine has more to do than to put in and take out, or no longer."""
+        self.box.held = held
+        self.box.settle()
+
+    @rule()
+    def put_wrapped(self) -> None:
+        """The owner sends as a machine does that is observed."""
+        self.number += 1
+        if self.box.put_wrapped(Envelope(self.number, None, 0.0, 1)):
+            self.lines[MESSAGE].append(self.number)
+            self.expected["accepted"] += 1
+
     @rule()
     def pop(self) -> None:
         """The owner takes as a machine may while plain messages are all there is."""
@@ -387,7 +434,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The owner takes."""
         self.collect()
         waiting = self.waiting
-        assert self.box.take() == (waiting[0] if waiting else NOTHING)
+        assert bare(self.box.take()) == (waiting[0] if waiting else NOTHING)
         for line in self.lines.values():
             if line:
                 line.pop(0)
@@ -398,7 +445,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def close(self) -> None:
         """The owner closes, and goes on."""
         self.collect()
-        assert self.box.close() == self.waiting
+        assert [bare(item) for item in self.box.close()] == self.waiting
         self.expected["closed"] += len(self.waiting)
         self.lines = {priority: [] for priority in Priority}
 

@@ -243,7 +243,11 @@ class StateMachine(Window[T]):
             await self._close("failed", error)
 
     async def close(self) -> None:
-        """Stop whatever runs, end the run and drop what waits; only `reset()` opens the machine again. A second call does nothing."""
+        """Stop whatever runs, end the run and drop what waits; only `reset()` opens the machine again. A second call does nothing.
+
+        A handler that is at work is waited for, however long it takes; cancel the task that drives the machine to end it. Cancel-safe: the
+        machine then stops after its handler, but stays open.
+        """
         await self._close("stopped", None)
 
     async def _close(self, outcome: str, error: BaseException | None) -> None:

@@ -15,6 +15,8 @@ from septum._teller import Teller
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from septum._hooks import Watch
+
 T = TypeVar("T")
 
 _MOST_PLAIN: Final = 1000
@@ -172,15 +174,20 @@ class Mail(Teller[T]):
                 box.filtered += 1
                 self._tell(facts.MessageDropped, message, "filtered", 0)
                 return False
-        priority = priority_of(message)
         watch = self._watch
         item = message
         number = 0
         if watch is not None:
             number = watch.number + 1
-            item = Envelope(message, headers, plan.now(), number)
+            item = Envelope(message, headers, watch.now(), number)
+            if message.__class__ in PLAIN and (depth := box.put_wrapped(item)):
+                self._tell_queued(watch, message, Priority.MESSAGE, depth, headers)
+                if mode & BLOCKED:
+                    self._wake_up()
+                return True
         elif headers is not None or message.__class__ is Envelope:
             item = Envelope(message, headers, plan.now(), 0)
+        priority = priority_of(message)
         try:
             dropped = box.put(item, priority)
         except _errors.MailboxFull:
@@ -192,11 +199,18 @@ class Mail(Teller[T]):
         if dropped is not NOTHING:
             self._tell_shed(dropped)
         if watch is not None:
-            watch.number = number
-            self._tell(facts.MessageQueued, message, int(priority), len(box), number, headers)
+            self._tell_queued(watch, message, priority, len(box), headers)
         if mode & BLOCKED:
             self._wake_up()
         return True
+
+    def _tell_queued(self, watch: Watch, message: object, priority: int, depth: int, headers: Mapping[str, str] | None) -> None:
+        """Number a message that this thread sent, and tell of it."""
+        watch.number += 1
+        if watch.audience.message_queued:
+            self._tell(facts.MessageQueued, message, int(priority), depth, watch.number, headers)
+        else:
+            watch.seq += 1
 
     def _tell_shed(self, item: object) -> None:
         """Tell that an older message went for a newer one."""
@@ -220,8 +234,11 @@ class Mail(Teller[T]):
             message, headers, at, number = item.message, item.headers, item.at, item.number
         if watch is not None:
             watch.taken = number
-            waited = 0.0 if at is None else self._plan.now() - at
-            self._tell(facts.MessageTaken, message, int(priority_of(message)), len(box), number, headers, waited)
+            if watch.audience.message_taken:
+                waited = 0.0 if at is None else watch.now() - at
+                self._tell(facts.MessageTaken, message, int(priority_of(message)), len(box), number, headers, waited)
+            else:
+                watch.seq += 1
         return message
 
     def _collect(self) -> None:

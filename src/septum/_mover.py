@@ -255,51 +255,47 @@ class Mover(Mail[T]):
         Nearly all moves of nearly all machines are these, so they have a way of their own; tests/model holds the two to the same facts.
         """
         audience = watch.audience
-        seq = watch.seq
         if node.expect is not None:
             self._tell_overdue()
-            seq = watch.seq
+            watch.overdue = False
+        _, target, seconds, label, place = quick
+        seq = watch.seq
         watch.seq = seq + 3
         now = watch.now()
         visits = self._visits
         visit = visits - watch.before
+        wall = 0
         if audience.passed:
-            step = (watch.origin, seq + 3, visit, now, self._plan.graph.plain[quick[4]], now - watch.visit_at)
+            step = (watch.origin, seq + 3, visit, now, self._plan.graph.plain[place], now - watch.visit_at)
             watch.tell(audience.passed, step)
-            self._enter_quickly(watch, quick, now)
-            return
-        wall = watch.wall_ns()
-        if audience.visit_ended:
-            ended = (watch.origin, seq + 1, visit, now, wall, node.name, "transition", now - watch.visit_at, None)
-            over = build(facts.VisitEnded, ended)
-            # Watch.tell without its call: these are the facts that most observers of most machines want.
-            for method in audience.visit_ended:
-                try:
-                    method(over)
-                except Exception as error:  # noqa: BLE001 - as there
-                    watch.failed(method, error)
-        if audience.transition_taken:
-            taken = (watch.origin, seq + 2, visit, now, wall, node.name, quick[1].name, quick[3], "label")
-            fact = build(facts.TransitionTaken, taken)
-            for method in audience.transition_taken:
-                try:
-                    method(fact)
-                except Exception as error:  # noqa: BLE001 - as there
-                    watch.failed(method, error)
-        self._enter_quickly(watch, quick, now)
-        if audience.visit_started:
-            started = (watch.origin, seq + 3, visit + 1, now, wall, quick[1].name, "label", self._stack_names())
-            watch.tell(audience.visit_started, build(facts.VisitStarted, started))
-
-    def _enter_quickly(self, watch: Watch, quick: PlainEdge, now: float) -> None:
-        """Count a plain edge, and the visit that it leads to."""
+        else:
+            wall = watch.wall_ns()
+            if audience.visit_ended:
+                ended = (watch.origin, seq + 1, visit, now, wall, node.name, "transition", now - watch.visit_at, None)
+                over = build(facts.VisitEnded, ended)
+                # Watch.tell without its call: these are the facts that most observers of most machines want.
+                for method in audience.visit_ended:
+                    try:
+                        method(over)
+                    except Exception as error:  # noqa: BLE001 - as there
+                        watch.failed(method, error)
+            if audience.transition_taken:
+                taken = (watch.origin, seq + 2, visit, now, wall, node.name, target.name, label, "label")
+                fact = build(facts.TransitionTaken, taken)
+                for method in audience.transition_taken:
+                    try:
+                        method(fact)
+                    except Exception as error:  # noqa: BLE001 - as there
+                        watch.failed(method, error)
         if watch.tally is not None:
-            watch.tally.plain[quick[4]] += 1
-        self._visits += 1
+            watch.tally.plain[place] += 1
+        self._visits = visits + 1
         watch.visit_at = now
-        watch.overdue = False
-        if quick[2] is not None:
-            self._deadline = now + quick[2]
+        if seconds is not None:
+            self._deadline = now + seconds
+        if audience.visit_started and not audience.passed:
+            started = (watch.origin, seq + 3, visit + 1, now, wall, target.name, "label", self._stack_names())
+            watch.tell(audience.visit_started, build(facts.VisitStarted, started))
 
     def _begin(self, node: Node, kind: str) -> None:
         """Begin a visit to *node*: `on_enter` is due."""

@@ -198,12 +198,27 @@ class Mailbox:
         if type(item) is Envelope:
             self.envelopes += 1
             self._close_shortcuts()
+        if self.plain:
+            self._grant_credit()
+            if type(item) in self.plain:
+                self.kind = type(item)
+        return dropped
+
+    def put_wrapped(self, item: Envelope) -> int:
+        """Queue a user message where there is nothing but user messages, and room; returns how many wait then, 0 if `put` has to do it."""
+        depth = len(self.messages) + 1
+        if depth > self.limit or not self.held or self._internal or self._exceptions or self._foreign:
+            return 0
+        self.messages.append(item)
+        self._put += 1
+        self.envelopes += 1
+        return depth
+
+    def _grant_credit(self) -> None:
+        """Let the machine append as many messages as there is room for."""
         credit = max(0, self.limit - len(self))
         self._granted += credit - length_hint(self.credit)
         self.credit = repeat(None, credit)
-        if type(item) in self.plain:
-            self.kind = type(item)
-        return dropped
 
     def put_foreign(self, item: object, priority: int) -> bool:
         """Leave *item* for the owner, from any thread; False when the policy drops it.
@@ -278,7 +293,9 @@ class Mailbox:
                 self.taken += 1
                 self.envelopes -= type(item) is Envelope
                 break
-        self.settle()
+        # Held, the shortcuts are closed and stay so.
+        if not self.held or self.room_wanted:
+            self.settle()
         return item
 
     def settle(self) -> None:
@@ -290,12 +307,16 @@ class Mailbox:
                 if not future.done():
                     future.set_result(None)
                     self.promised += 1
+        was_open = self.ready is self.messages
         self.ready = self.messages
         if not self.screened:
             self.plain = PLAIN
         # Looked at after the stores: a foreign thread leaves its message first and closes the shortcuts then.
         if self.held or self._exceptions or self._internal or self._foreign or self.room_wanted or self.envelopes:
             self._close_shortcuts()
+        elif not was_open:
+            # What came in meanwhile has taken of the room.
+            self._grant_credit()
 
     def refill(self, items: Iterable[tuple[Any, int]], counts: Mapping[str, int]) -> None:
         """Take over another mailbox, while this is a new one: its *items*, as (message, priority), and its *counts* by name."""

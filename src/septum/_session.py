@@ -22,6 +22,7 @@ from septum._mode import (
     PAUSED,
     STAGE,
     STOPPING,
+    WAIT,
     WATCHED,
 )
 from septum._pace import paces
@@ -137,28 +138,29 @@ class Session(Stepper[T]):
             raise
 
     async def _tick_observed(self, watch: Watch) -> None:
-        """Do what `_tick(0)` does where the first call of a visit is due, the same listen as before, and nothing special is the matter."""
-        self._mode = WATCHED
-        did = STEPPED
+        """Do what `_tick(0)` does where a first call or a message is due, the same listen as before, and nothing special is the matter."""
+        waits = self._mode & WAIT != 0
+        self._mode |= BUSY
         try:
             if watch.audience.working:
                 self._start_work()
+            node = self._node
             try:
-                node = self._node
-                answer = await self._call_on_state(node)
-                if answer is node.quick[0] and self._mode == WATCHED:
-                    self._pass(watch, node, node.quick)
-                    self._node = node.quick[1]
-                elif answer is None and not node.terminal:
-                    self._answered_wait(node)
-                    did = WAITING
-                elif await self._answered(node, answer):
-                    did = WAITING
+                if not waits:
+                    answer = await self._call_on_state(node)
+                    if answer is node.quick[0] and self._mode == WATCHED:
+                        self._pass(watch, node, node.quick)
+                        self._node = node.quick[1]
+                    elif answer is None and not node.terminal:
+                        self._answered_wait(node)
+                        waits = True
+                    else:
+                        waits = await self._answered(node, answer)
+                if waits:
+                    await self._attend(node)
             except Exception as error:
                 if not await self._route(error):
                     raise
-            if did == WAITING:
-                await self._step()
         finally:
             self._release()
         await self._give_way()
@@ -178,7 +180,7 @@ class Session(Stepper[T]):
 
     async def _tick(self, timeout: float | None) -> None:
         """Do what `tick` does, with everything that it may meet."""
-        if self._mode == OBSERVED and gate.calm >= 0 and timeout == 0 and not self._pace.is_foreign():
+        if self._mode & ~WAIT == OBSERVED and gate.calm >= 0 and timeout == 0 and not self._pace.is_foreign():
             watch = self._watch
             if watch is not None and not watch.ended:
                 await self._tick_observed(watch)

@@ -85,6 +85,10 @@ class Stepper(Mover[T]):
         if stage == FAIL:
             await self._fail(node)
             return did
+        return await self._attend(node)
+
+    async def _attend(self, node: Node) -> int:
+        """Do what is due in a state that waits: the deadline if it has passed, else the message that is next."""
         deadline = self._deadline
         if node.timeout is not None and deadline is not None and self._plan.now() >= deadline:
             await self._time_out(node)
@@ -96,7 +100,14 @@ class Stepper(Mover[T]):
             raise message
         self.msg = message
         answer = await self._call_on_state(node)
-        if answer is None and not node.terminal:
+        watch = self._watch
+        if watch is not None and answer is node.quick[0] and self._mode == WATCHED | WAIT:
+            # `_answered` would come to the same; most messages of observed machines end here.
+            self.msg = None
+            self._pass(watch, node, node.quick)
+            self._node = node.quick[1]
+            self._mode = WATCHED
+        elif answer is None and not node.terminal:
             self._answered_wait(node)
         else:
             await self._answered(node, answer, message)
@@ -165,10 +176,9 @@ class Stepper(Mover[T]):
         Ends with a step that is something else, done in full, after *most* steps, or when *until* is entered.
         """
         steps = 0
+        node = self._node
         try:
-            while steps < most:
-                node = self._node
-                steps += 1
+            for steps in range(1, most + 1):  # noqa: B007 - returned
                 watch.seq += 2
                 if node.speed <= ASYNC:
                     answer = await node.on_state(self)
@@ -179,8 +189,8 @@ class Stepper(Mover[T]):
                     await self._finish(node, answer)
                     break
                 self._pass(watch, node, quick)
-                self._node = quick[1]
-                if quick[1] is until or not watch.audience.light:
+                self._node = node = quick[1]
+                if node is until or not watch.audience.light:
                     break
         except Exception as error:
             if not await self._route(error):
