@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from septum import MailboxFull
-from septum._queue import NO_MAILBOX, NOTHING, PLAIN, POLICIES, Envelope, Mailbox, PrioritizedMessage, Priority, TimeoutMessage
+from septum._message import PLAIN, Envelope, PrioritizedMessage, Priority, TimeoutMessage
+from septum._queue import NO_MAILBOX, NOTHING, POLICIES, Mailbox
 
 EXCEPTION, INTERNAL, MESSAGE = Priority.ERROR, Priority.INTERNAL_MESSAGE, Priority.MESSAGE
 COUNTS = ("accepted", "taken", "unhandled", "filtered", "rejected", "overflow_newest", "overflow_oldest", "closed")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from septum._classes import Classes
 from septum._codec import Unencodable, decode, encode
 from septum._errors import CodecError, bad_snapshot, not_kept
-from septum._queue import Envelope
+from septum._message import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,10 +11,9 @@ from septum._contents import unwrap, write, write_chance
 from septum._driver import Driver
 from septum._fit import describe
 from septum._gate import gate
-from septum._mail import priority_of
+from septum._message import Envelope, priority_of
 from septum._mode import BLOCKED, BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FRESH, PAUSED, RETRIED, STAGE, WAIT
 from septum._pace import paces
-from septum._queue import Envelope
 from septum._snapshot import Counts, Decided, KeptMessage, Snapshot, Trace
 from septum._step import Move, retry_delay
 

@@ -17,10 +17,11 @@ from septum._fit import fit
 from septum._graph import Graph
 from septum._keeper import check_timers
 from septum._log import STDLIB, Log, Place, find_sink
+from septum._message import Priority
 from septum._mode import BUSY, CLOSED, DONE, EQUIPPED, FRESH, OBSERVED
 from septum._pace import NO_PACE
 from septum._plan import find_plan
-from septum._queue import NO_MAILBOX, Priority
+from septum._queue import NO_MAILBOX
 from septum._states import StateSpec
 from septum._window import Window
 

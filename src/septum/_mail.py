@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from septum import _errors
 from septum import _facts as facts
+from septum._message import PLAIN, Envelope, Priority, priority_of
 from septum._mode import BLOCKED, CLOSED, DONE, EQUIPPED, FRESH, OBSERVED, STOPPING
 from septum._pace import is_mine
-from septum._queue import NO_MAILBOX, NOTHING, PLAIN, Envelope, Mailbox, Priority, SeptumInternalMessage, foreign_lock
+from septum._queue import NO_MAILBOX, NOTHING, Mailbox, foreign_lock
 from septum._teller import Teller
 
 if TYPE_CHECKING:
@@ -18,21 +19,6 @@ if TYPE_CHECKING:
     from septum._hooks import Watch
 
 T = TypeVar("T")
-
-_MOST_PLAIN: Final = 1000
-
-
-def priority_of(message: object) -> Priority:
-    """Return how urgent *message* is."""
-    if isinstance(message, SeptumInternalMessage):
-        return Priority.INTERNAL_MESSAGE
-    if isinstance(message, Exception):
-        return Priority.ERROR
-    if len(PLAIN) > _MOST_PLAIN:
-        # A program that makes classes as it goes must not fill our memory with them.
-        PLAIN.clear()
-    PLAIN.add(message.__class__)
-    return Priority.MESSAGE
 
 
 class Mail(Teller[T]):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import repeat
 from operator import length_hint
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from septum import _errors
+from septum._message import PLAIN, Envelope, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -23,50 +22,6 @@ NOTHING: Final[Any] = object()
 """Stands where there is no message; None is a message that a user may send."""
 
 
-class Priority(IntEnum):
-    """What is taken first; upstream's numbers (`StateMachine.MessagePriorities`)."""
-
-    ERROR = 0
-    INTERNAL_MESSAGE = 1
-    MESSAGE = 2
-
-
-@dataclass
-class SeptumInternalMessage:
-    """The root of messages that go before all others but exceptions; subclass it for messages of your own that must not queue up."""
-
-
-@dataclass
-class TimeoutMessage(SeptumInternalMessage):
-    """What upstream sends when a deadline passes; kept for programs that name it, the engine's deadlines are no messages."""
-
-    state_name: str
-    timeout_id: int
-    timeout_duration: float
-
-
-@dataclass(order=True)
-class PrioritizedMessage:
-    """A message with its priority, ordered by priority alone; kept for programs that name it."""
-
-    priority: int
-    item: Any = field(compare=False)
-
-
-class Envelope:
-    """A message with what travels beside it; made only when there is something to say."""
-
-    __slots__ = ("at", "headers", "message", "number")
-
-    def __init__(self, message: object, headers: Mapping[str, str] | None, at: float | None, number: int) -> None:
-        self.message = message
-        self.headers = headers
-        self.at = at
-        self.number = number
-
-
-# Types whose objects are plain messages, learned as they are sent: one look here is quicker than asking what a message is.
-PLAIN: Final[set[type]] = set()
 _NONE: Final[frozenset[type]] = frozenset()
 
 # One lock for all mailboxes: threads that do not own the machine take it, and the owner while it collects what they left.

@@ -7,7 +7,7 @@ from septum._context import SharedContext
 from septum._declare import events, on_enter, on_fail, on_leave, on_state, on_timeout, root, state, transitions
 from septum._errors import BlockedInUntimedState, DefinitionError, NoStateToTick, PopFromEmptyStack, StateMachineComplete
 from septum._machine import StateMachine
-from septum._queue import PrioritizedMessage, SeptumInternalMessage, TimeoutMessage
+from septum._message import PrioritizedMessage, SeptumInternalMessage, TimeoutMessage
 from septum._registry import StateRegistry, ValidationResult
 from septum._states import StateConfiguration, StateSpec, get_all_states, get_state, register_state
 from septum._states import clear_state_registry as _clear_state_registry

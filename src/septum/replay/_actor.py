@@ -8,11 +8,10 @@ import random
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from septum import StateMachine
-from septum._mail import priority_of
+from septum._message import Envelope, priority_of
 from septum._mode import BLOCKED, BUSY, CHANGED, DELAY, DONE, EQUIPPED, FRESH, RETRIED, STAGE, WAIT, WATCHED
 from septum._pace import paces
 from septum._plan import Plan
-from septum._queue import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
