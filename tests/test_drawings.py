@@ -91,6 +91,30 @@ def test_text_shows_heat_as_bars_and_the_current_state_by_a_sign() -> None:
     ]
 
 
+def test_ways_to_the_error_state_that_were_taken_have_arrows_of_their_own() -> None:
+    """As wide as they were often; those that never were stay with the arrow that stands for all states, which is grey if none was."""
+    some: dict[object, float] = {("d.Idle", Exception): 2, ("d.Porter", Exception): 0, ("d.Idle", E.GO): 8}
+    assert door().to_text(heat=some).splitlines()[:3] == [
+        "  Idle    initial",
+        "      error         --> Lost                 2x",
+        "      GO            --> Done                 8x",
+    ]
+    arrows = [line.strip() for line in door().to_dot(heat=some).splitlines() if "-> S4" in line]
+    assert arrows == [
+        'anywhere -> S4 [id="E1", class="error", label=" error ", tooltip="error", labeltooltip="error", style="dashed", color="#cf222e"]',
+        (
+            'S1 -> S4 [id="E2", class="error", label=" error \\n 2x ", tooltip="error 2x", labeltooltip="error 2x", style="dashed", '
+            'color="#cf222e", penwidth="2"]'
+        ),
+    ]
+    none: dict[object, float] = {("d.Idle", Exception): 0}
+    assert [line.strip() for line in door().to_mermaid(heat=none).splitlines() if "S4" in line and "->" in line] == [
+        'anywhere -.->|"error<br/>0x"| S4',
+        "S4 --> S2",
+    ]
+    assert "    linkStyle 1 stroke:#8c959f,stroke-width:1px" in door().to_mermaid(heat=none).splitlines()
+
+
 def test_text_keeps_its_columns_with_wide_signs() -> None:
     """A Chinese sign takes two columns of a terminal, a combining one none."""
     graph = Graph.of(make("国", make("e\u0301")))
@@ -142,6 +166,8 @@ def test_dot_shows_the_current_state_and_heat() -> None:
         ({"heat": {("d.Porter", E.GO): 1}}, "<E.GO: 1> is no edge of state 'd.Porter'. There are E.UP, E.AGAIN."),
         ({"heat": {("d.Porter", 7): 1}}, "7 is no edge of state 'd.Porter'."),
         ({"heat": {("d.Done", "E.GO"): 1}}, "'E.GO' is no edge of state 'd.Done'. There are none."),
+        ({"heat": {("d.Lost", Exception): 1}}, "Exception is no edge of state 'd.Lost': from there it leads to no error state."),
+        ({"heat": {("d.Nobody", Exception): 1}}, "'d.Nobody' is no state of this graph."),
         ({"heat": {("d.Done",): 1}}, "('d.Done',) is no state of this graph."),
     ],
 )

@@ -99,6 +99,26 @@ def test_brief_proofs_have_neither_paths_nor_spins() -> None:
     assert (full.full, len(full.spins), brief.full, brief.spins) == (True, 1, False, ())
 
 
+def test_brief_proofs_find_what_full_ones_find() -> None:
+    """Also where they see at a glance that there is nothing to find, as in definitions without a stack from which every way ends."""
+    empty = 0
+    for seed in range(600):
+        graph, _ = make_system(random.Random(seed))
+        full, brief = prove(graph), prove(graph, full=False)
+        assert (brief.findings, brief.stack_depth) == (tuple(replace(finding, path=()) for finding in full.findings), full.stack_depth)
+        empty += not full.findings
+    assert 200 < empty < 500
+
+
+@pytest.mark.parametrize("error_state", [False, True])
+def test_a_state_without_an_end_is_found_though_nothing_is_pushed(error_state: bool) -> None:
+    """An error state that ends is a way out of it, because every state may fail."""
+    trap, end = make("Trap"), make("End", go(None))
+    start = make("Start", go(end), go(trap, E.B))
+    proofs = prove(Graph.of(start, end if error_state else None), full=False)
+    assert [(finding.code, finding.state) for finding in proofs.findings] == ([] if error_state else [("SEP104", "p.Trap")])
+
+
 def test_pop_on_an_empty_stack_behind_more_steps_than_can_be_told() -> None:
     """Sixty states that each push the one before twice: the finding stays, its path would be longer than anybody's patience."""
     doubling = make("D0", go(Pop))

@@ -14,9 +14,9 @@ class Drawings:
     """The drawings of a graph.
 
     All take the same arguments. *current* is a state to highlight. *heat* has a number for each state that is to be coloured by it, and
-    under `(state, label)` for each edge; states and labels may be given as text, as `septum.facts` names them. *unit* says what the numbers
-    of states are: "" for how often, "s" for seconds; those of edges are always how often. What has zero is drawn as cold; what is left out
-    of *heat* is drawn as without it.
+    under `(state, label)` for each edge, `(state, Exception)` for the way to the error state; states and labels may be given as text, as
+    `septum.facts` names them. *unit* says what the numbers of states are: "" for how often, "s" for seconds; those of edges are always how
+    often. What has zero is drawn as cold; what is left out of *heat* is drawn as without it.
     """
 
     __slots__ = ()

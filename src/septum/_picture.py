@@ -46,7 +46,8 @@ class Look:
     Attributes:
         current: The state to highlight; a state, a `StateRef` or a full name.
         heat: A number for each state that has one, and for each edge under `(state, label)`. The label is a member of the state's Events,
-            its text `"Events.START"`, or, for an edge without one, its name: that of a marker or of the target.
+            its text `"Events.START"`, or, for an edge without one, its name: that of a marker or of the target. `(state, Exception)` is the
+            state's way to the error state.
         unit: What the numbers of states are: "" for how often, "s" for seconds. Those of edges are always how often.
     """
 
@@ -139,7 +140,7 @@ def compose(graph: Drawable, look: Look) -> Picture:
     arrows = [Arrow("start", name_box(graph.initial))]
     if graph.error is not None:
         boxes.append(ANYWHERE)
-        arrows.append(Arrow("anywhere", name_box(graph.error), "error", "error", Style(stroke=ERROR_COLOR)))
+        arrows += _compose_errors(graph, name_box(graph.error), heat)
     for node, edge in edges:
         arrows += _compose_arrows(node, edge, heat)
     kinds = {edge.kind for _, edge in edges}
@@ -176,14 +177,17 @@ class _Heat:
         self.unit = look.unit
         self.states: dict[Node, float] = {}
         self.edges: dict[tuple[Node, str], float] = {}
+        self.errors: dict[Node, float] = {}
         for key, value in look.heat.items():
-            if isinstance(key, tuple):
+            if isinstance(key, tuple) and key[1:] == (Exception,):
+                self.errors[_require_failing(graph, cast("tuple[object, ...]", key)[0])] = value
+            elif isinstance(key, tuple):
                 node, name = _require_edge(graph, cast("tuple[object, ...]", key))
                 self.edges[node, name] = value
             else:
                 self.states[_require(graph, key)] = value
         self._most = max(self.states.values(), default=0) or 1
-        self._most_taken = max(self.edges.values(), default=0) or 1
+        self._most_taken = max((*self.edges.values(), *self.errors.values()), default=0) or 1
 
     def of_state(self, node: Node) -> tuple[float, float] | None:
         """Return the number of *node* and its share; None if it has none."""
@@ -192,7 +196,13 @@ class _Heat:
 
     def of_edge(self, node: Node, edge: Edge) -> tuple[float, float] | None:
         """Return the number of *edge* and its share; None if it has none."""
-        value = self.edges.get((node, edge.name))
+        return self._compare(self.edges.get((node, edge.name)))
+
+    def of_error(self, node: Node) -> tuple[float, float] | None:
+        """Return the number of the way from *node* to the error state and its share; None if it has none."""
+        return self._compare(self.errors.get(node))
+
+    def _compare(self, value: float | None) -> tuple[float, float] | None:
         return None if value is None else (value, value / self._most_taken)
 
 
@@ -212,25 +222,37 @@ def _compose_box(graph: Drawable, node: Node, heat: _Heat, *, current: bool) -> 
     return Box(name_box(node), "terminal" if node.terminal else "state", clean(node.qualname), notes, style, node, current, share, number)
 
 
+def _compose_errors(graph: Drawable, target: str, heat: _Heat) -> Iterator[Arrow]:
+    """Yield the arrow to the error state that stands for all states, and one for each state that is known to have gone there."""
+    taken = [(node, found) for node in graph.nodes if (found := heat.of_error(node)) and found[0]]
+    never = bool(heat.errors) and not taken
+    yield Arrow("anywhere", target, "error", "error", _style((0, 0) if never else None, ERROR_COLOR), None, "0x" if never else "")
+    for node, found in taken:
+        yield Arrow(name_box(node), target, "error", "error", _style(found, ERROR_COLOR), None, count_text(found[0], ""))
+
+
+def _style(found: tuple[float, float] | None, stroke: str = "") -> Style:
+    """Return how an arrow looks that has this number and share, and else this colour."""
+    if found is None:
+        return Style(stroke=stroke)
+    return Style(stroke=stroke, width=1 + 4 * found[1]) if found[1] else Style(stroke=_COLD_COLOR, width=1)
+
+
 def _compose_arrows(node: Node, edge: Edge, heat: _Heat) -> Iterator[Arrow]:
     found = heat.of_edge(node, edge)
     number = "" if found is None else count_text(found[0], "")
-    style = Style()
-    if found is not None:
-        style = Style(width=1 + 4 * found[1]) if found[1] else Style(stroke=_COLD_COLOR, width=1)
+    style = _style(found, STACK_COLOR if edge.kind in {"push", "pop"} else "")
     label = clean(edge.label.name) if edge.label is not None else ""
     source = name_box(node)
     if edge.kind in {"label", "direct"}:
         yield Arrow(source, name_box(edge.targets[0]), "plain", label, style, edge, number)
     elif edge.kind == "push":
-        style = style if style.stroke else style._replace(stroke=STACK_COLOR)
         for place, target in enumerate(edge.targets, start=1):
             text = f"{label} push {place}" if len(edge.targets) > 1 else f"{label} push"
             yield Arrow(
                 source, name_box(target), "push" if place == 1 else "below", text.strip(), style, edge, number if place == 1 else ""
             )
     elif edge.kind == "pop":
-        style = style if style.stroke else style._replace(stroke=STACK_COLOR)
         yield Arrow(source, STACK.id, "pop", f"{label} pop".strip(), style, edge, number)
     elif edge.kind == "end":
         yield Arrow(source, END.id, "plain", label, style, edge, number)
@@ -243,6 +265,13 @@ def _require(graph: Drawable, target: object) -> Node:
     if node is None:
         name = target.name if isinstance(target, StateSpec) else target.state if isinstance(target, StateRef) else target
         raise ValueError(f"{name!r} is no state of this graph. There are {', '.join(each.name for each in graph.nodes)}.")
+    return node
+
+
+def _require_failing(graph: Drawable, state: object) -> Node:
+    node = _require(graph, state)
+    if graph.error is None or node is graph.error:
+        raise ValueError(f"Exception is no edge of state {node.name!r}: from there it leads to no error state.")
     return node
 
 

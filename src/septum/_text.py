@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from septum._picture import Arrow, ArrowKind, Box, Drawable, Look, Picture
 
-_LINES: Final[dict[ArrowKind, str]] = {"plain": "-->", "push": "==>", "pop": "..>"}
+_LINES: Final[dict[ArrowKind, str]] = {"plain": "-->", "push": "==>", "pop": "..>", "error": "-->"}
 _BAR: Final = 10
 
 

@@ -94,8 +94,8 @@ def build_flat(size: int) -> StateSpec:
     """Return the start of a definition without a stack, as most are."""
     chance = random.Random(size)
     specs = [make(f"S{number}", (), terminal=number == size - 1) for number in range(size)]
-    for number, spec in enumerate(specs):
-        targets = [specs[(number + 1) % size], *(specs[chance.randrange(size)] for _ in range(EDGES - 1))]
+    for number, spec in enumerate(specs[:-1]):
+        targets = [specs[number + 1], *(specs[chance.randrange(size)] for _ in range(EDGES - 1))]
         listed = [LabeledTransition(label, target) for label, target in zip(Events, targets, strict=True)]
         spec.transitions = lambda listed=listed: listed
     return specs[0]

@@ -98,6 +98,24 @@ def test_completion_is_clicks_own(door: Program) -> None:
     assert [line.partition(",")[2] for line in names] == list(COMMANDS)
 
 
+def complete(door: Program, words: str, place: int) -> list[str]:
+    """Return what bash is told to complete the word at *place* of *words* by."""
+    done = door.run(_SEPTUM_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD=str(place))
+    return [line.partition(",")[2] for line in door.text(done.stdout).splitlines()]
+
+
+def test_bash_completes_a_state_behind_the_colon_that_ends_a_word(door: Program) -> None:
+    """Of the answer it puts in what is behind the colon; where the shell does not end words there, it gets the whole."""
+    name = f"{door.name}.door"
+    assert complete(door, f"septum graph {name} : O", 4) == ["Open"]
+    assert complete(door, f"septum graph {name} :", 3) == ["Closed", "Open", "Porter", "Walled", "Lost"]
+    assert complete(door, f"septum graph {name}:O", 2) == ["PACKAGE.door:Open"]
+    assert complete(door, f"septum graph {door.name}/door.py : P", 4) == ["Porter"]
+    assert complete(door, f"septum graph {name} : Open --by", 5) == ["--by"]
+    assert complete(door, f"septum graph {name} : Open --by ", 6) == ["count", "time"]
+    assert complete(door, f"septum graph {name[:-2]}", 2) == ["PACKAGE.door"]
+
+
 @pytest.mark.parametrize("name", ["check", "graph", "run", "coverage", "doctor", "version"])
 def test_every_option_has_a_row_in_the_reference(name: str) -> None:
     """docs/reference/cli.md has a section for the command, with a row for each of its options."""

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from importlib import import_module
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,10 +17,12 @@ pytest.importorskip("click")
 import click
 from click.testing import CliRunner
 
+from septum import StateMachineComplete
 from septum.cli._commands import septum
 from septum.cli._live import LiveLog, Watch
 from septum.cli._messages import Vocabulary
 from septum.cli._piped import feed
+from septum.testing import ManualClock
 from tests.scenes import run
 
 if TYPE_CHECKING:
@@ -187,6 +190,28 @@ def test_a_timeout_is_shown_beside_the_time(module: Any) -> None:
         return Watch(asyncio.get_running_loop()).describe(fsm)
 
     assert run(scene()) == "Open  |  0.0 s of 30  |  stack: empty  |  mailbox: 0"
+
+
+def test_time_stands_still_when_the_run_is_over(module: Any) -> None:
+    """The last line tells how long the last visit was, not how long ago it was."""
+
+    async def scene() -> tuple[str, str]:
+        clock = ManualClock()
+        loop: Any = SimpleNamespace(time=clock.now)
+        watch = Watch(loop)
+        fsm = module.StateMachine(module.Closed, hooks=[watch], clock=clock)
+        await fsm.initialize()
+        clock.advance(2)
+        fsm.send_message(module.Order.WALL)
+        with pytest.raises(StateMachineComplete):
+            await fsm.run()
+        clock.advance(5)
+        ended = watch.describe(fsm)
+        await fsm.reset()
+        clock.advance(1)
+        return ended, watch.describe(fsm)
+
+    assert run(scene()) == ("Walled  |  0.0 s  |  stack: empty  |  mailbox: 0", "Closed  |  1.0 s  |  stack: empty  |  mailbox: 0")
 
 
 # ---- a prompt

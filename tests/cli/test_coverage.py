@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import HealthCheck, given, settings
 
 import septum.replay
-from septum import Pop, Retry, StateMachine, StateMachineComplete
+from septum import Pop, Repeat, Restart, Retry, StateMachine, StateMachineComplete
 from septum.cli._commands import septum as command
+from septum.cli._coverage import read_production, read_tests
 from septum.replay import FileSink, Recorder
 from septum.testing import ManualClock, TransitionCoverage
 from tests.testing.shop import Failed, Idle, Words
@@ -89,6 +91,54 @@ def test_both_lists_are_printed_the_most_frequent_first(tmp_path: Path) -> None:
     )
 
 
+DEEDS: tuple[tuple[object, ...], ...] = (
+    (Words.MORE, Words.CHECK, Pop, Words.START, Retry, 1.0, 5.0, Words.START, Words.LOST),
+    (Words.START, "boom"),
+    (Words.CHECK, Repeat, Restart, ValueError("asked for")),
+    (Words.START, Retry, 1.0, Retry, 2.0, Retry),
+    (Words.START, Words.GOT),
+    (Words.START, Retry),
+)
+
+
+@pytest.mark.parametrize("trace_scope", ["run", "visit", "message"])
+@pytest.mark.parametrize("detail", ["auto", "handlers", "visits"])
+def test_spans_of_the_sdk_tell_what_tests_count(tmp_path: Path, trace_scope: str, detail: str) -> None:
+    """Production and tests do the same, and so they differ in nothing, whatever a trace is; not in a retry that was waited for, either."""
+    from tests.replay.exported import Exported
+
+    exported = Exported(trace_scope=trace_scope, detail=detail, events=False, segment_max_visits=3)
+    coverage = TransitionCoverage()
+    for deeds in DEEDS:
+        play([exported.hooks, coverage], *deeds)
+    (tmp_path / "spans.jsonl").write_bytes(exported.lines())
+    coverage.counts().write(tmp_path / "t.json")
+
+    done = ask("--production", str(tmp_path / "spans.jsonl"), "--tests", str(tmp_path / "t.json"), "--format", "json")
+
+    assert json.loads(done.output) == {"production": {"runs": 6, "incomplete": 0, "does": 12}, "untested": [], "unused": []}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trace_scope", ["run", "visit", "message"])
+def test_spans_of_random_machines_tell_what_is_counted(tmp_path: Path, trace_scope: str) -> None:
+    """Every transition, error route, end and deadline of random programs, as often as the hook of the tests counts it."""
+    from tests.model.generate import programs
+    from tests.replay.exported import Exported
+    from tests.replay.exported import play as play_program
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+    @given(programs())
+    def law(program: Any) -> None:
+        exported, coverage = Exported(trace_scope=trace_scope, events=False, segment_max_visits=3), TransitionCoverage()
+        play_program(program, exported.hooks, coverage)
+        (tmp_path / "spans.jsonl").write_bytes(exported.lines())
+        coverage.counts().write(tmp_path / "t.json")
+        assert read_production([tmp_path / "spans.jsonl"]).deeds == read_tests([tmp_path / "t.json"]).deeds
+
+    law()
+
+
 def test_same_on_both_sides_leaves_nothing(tmp_path: Path) -> None:
     """Several files of tests are added up, and --strict is content."""
     production = record(tmp_path / "p.jsonl", Words.CHECK, Pop, Words.START, Words.GOT)
@@ -138,6 +188,18 @@ def test_machine_chooses_among_productions_machines(tmp_path: Path) -> None:
     done = ask("--production", shop, "--production", other, "--tests", tests, "--machine", "shop")
 
     assert done.output.splitlines()[0] == "production: 1 run; tests do 1 of the 1 things that it does"
+
+
+def test_a_folder_of_recordings_is_production_too(tmp_path: Path) -> None:
+    """All files in it are read, as `septum replay` reads them."""
+    (tmp_path / "recordings").mkdir()
+    for number in range(2):
+        record(tmp_path / "recordings" / f"{number}.jsonl", Words.START)
+    tests = count_tests(tmp_path / "t.json", Words.START)
+
+    done = ask("--production", str(tmp_path / "recordings"), "--tests", tests)
+
+    assert done.output.splitlines()[0] == "production: 2 runs; tests do 1 of the 1 things that it does"
 
 
 def test_recording_with_a_hole_is_said_to_have_one(tmp_path: Path) -> None:

@@ -99,6 +99,22 @@ def test_all_looks_below_a_package(tmp_path: Path) -> None:
     assert found(made, "PACKAGE", "--all") == [("PACKAGE.a.B", None), ("PACKAGE.sub.c.C", None)]
 
 
+def test_all_looks_below_a_namespace(tmp_path: Path) -> None:
+    """Folders without an `__init__.py` are packages below a namespace, and only there; those without a module are none."""
+    made = Program(tmp_path)
+    (tmp_path / made.name / "__init__.py").unlink()
+    made.write("a.b.m", HEAD + "state('A')")
+    for path in (made.folder / made.name / "a").rglob("__init__.py"):
+        path.unlink()
+    made.write("p.q.n", HEAD + "state('B')")
+    made.write("p.templates.broken", "{{ not python }}")
+    (tmp_path / made.name / "p" / "templates" / "__init__.py").unlink()
+    (tmp_path / made.name / "data").mkdir()
+    (tmp_path / made.name / "not-a-name").mkdir()
+    (tmp_path / made.name / "not-a-name" / "x.py").touch()
+    assert found(made, "PACKAGE", "--all") == [("PACKAGE.a.b.m.A", None), ("PACKAGE.p.q.n.B", None)]
+
+
 def test_a_package_below_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     """It is not passed over."""
     made = Program(tmp_path)
@@ -113,7 +129,8 @@ def test_a_package_below_that_cannot_be_imported_is_told(tmp_path: Path) -> None
     ("arguments", "said"),
     [
         (("PACKAGE",), "'PACKAGE' declares no state. To look below a package, say --all."),
-        (("PACKAGE", "--all"), "'PACKAGE' declares no state."),
+        (("PACKAGE", "--all"), "'PACKAGE' declares no state. States that a function makes are found through it: MODULE:FUNCTION."),
+        (("PACKAGE.empty",), "'PACKAGE.empty' declares no state. States that a function makes are found through it: MODULE:FUNCTION."),
         (("PACKAGE.empty", "--all"), "'PACKAGE.empty' is no package, so that there is nothing below it: leave out --all."),
     ],
 )

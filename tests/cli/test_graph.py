@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import suppress
+from enum import Enum
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 pytest.importorskip("click")
 
-from septum import Graph, LabeledTransition, Push, Repeat, StateSpec
+from septum import Graph, LabeledTransition, Push, Repeat, Retry, StateMachineComplete, StateSpec
 from septum.cli._heat import count_heat
 from septum.replay import FileSink, Recorder
 from tests.cli.programs import Program
 from tests.drawing.tools import need_program, read_svg
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+E = Enum("E", ["GO", "END"])
 
 TEXT = """\
   Closed  initial
@@ -134,7 +139,7 @@ def test_the_current_state_is_highlighted(door: Program) -> None:
 # ---- heat
 
 
-def record(program: Program, file: str, *orders: str, error: bool = True) -> str:
+def record(program: Program, file: str, *orders: str, error: bool = True, hooks: Sequence[Any] = ()) -> str:
     """Run the door with these orders, record it, and return the recording's path."""
     program.run("graph", "PACKAGE.door:make_machine")
     module: Any = import_module(f"{program.name}.door")
@@ -142,11 +147,12 @@ def record(program: Program, file: str, *orders: str, error: bool = True) -> str
 
     async def scene() -> None:
         sink = FileSink(path)
-        fsm = module.StateMachine(module.Closed, error_state=module.Lost if error else None, hooks=[Recorder(sink)])
+        fsm = module.StateMachine(module.Closed, error_state=module.Lost if error else None, hooks=[Recorder(sink), *hooks])
         async with fsm:
             for order in orders:
                 fsm.send_message(module.Order[order])
-            await fsm.run(timeout=0)
+            with suppress(StateMachineComplete):
+                await fsm.run(timeout=0)
         sink.close()
 
     asyncio.run(scene())
@@ -174,6 +180,41 @@ def test_heat_counts_visits_and_edges_of_a_recording(door: Program) -> None:
         ),
         "",
     )
+
+
+def test_heat_counts_the_ways_to_the_error_state(door: Program) -> None:
+    """Each state that has failed has its own arrow, with how often; JSON has the others too."""
+    path = record(door, "run.jsonl", "OPEN", "CLOSE", "BREAK")
+    assert draw(door, "--heat", path)[1].splitlines()[:6] == [
+        "  Closed  ##########  2x  initial",
+        "      error         --> Lost                 1x",
+        "      OPENED        --> Open                 1x",
+        "      ASKED (push)  ==> Porter, then itself  0x",
+        "      WALLED        --> Walled               0x",
+        "  Open    #####       1x  timeout 30 s",
+    ]
+    assert json.loads(draw(door, "--heat", path, "--format", "json")[1])["heat"]["errors"] == {
+        "PACKAGE.door.Closed": 1,
+        "PACKAGE.door.Open": 0,
+        "PACKAGE.door.Porter": 0,
+        "PACKAGE.door.Walled": 0,
+    }
+    assert 'S1 -.->|"error<br/>1x"| S5' in draw(door, "--heat", path, "--format", "mermaid")[1]
+
+
+@pytest.mark.parametrize("trace_scope", ["run", "visit", "message"])
+@pytest.mark.parametrize("detail", ["auto", "visits"])
+def test_heat_of_spans_is_that_of_a_recording(door: Program, trace_scope: str, detail: str) -> None:
+    """Whatever a trace is, what the SDK exports has the same visits, edges and errors."""
+    from tests.replay.exported import Exported
+
+    path = str(door.folder / "spans.jsonl")
+    exported = Exported(trace_scope=trace_scope, detail=detail, events=False, segment_max_visits=2)
+    recorded = record(door, "run.jsonl", "OPEN", "CLOSE", "ASK", "OPEN", "CLOSE", "BREAK", hooks=[exported.hooks])
+    Path(path).write_bytes(exported.lines())
+    data = [json.loads(draw(door, "--heat", file, "--format", "json")[1])["heat"] for file in (path, recorded)]
+    assert data[0] == data[1]
+    assert data[0]["errors"]["PACKAGE.door.Closed"] == 1
 
 
 def test_heat_by_time_is_in_seconds(door: Program) -> None:
@@ -220,11 +261,17 @@ def test_without_the_loader_heat_says_so(door: Program, monkeypatch: pytest.Monk
 class Visit(NamedTuple):
     """Stands for a step of a run."""
 
+    visit: int
     state: str
-    outcome: str | None
+    kind: str | None = None
+    label: str | None = None
+    source: str | None = None
+    outcome: str | None = None
     exit: str | None = None
     target: str | None = None
     duration: int | None = None
+    timed_out: int | None = None
+    error: str | None = None
 
 
 class Walk(NamedTuple):
@@ -234,25 +281,54 @@ class Walk(NamedTuple):
     steps: list[Visit]
 
 
+def count(graph: Graph, *steps: Visit, by: Any = "count") -> Any:
+    """Return the heat of a run of these visits."""
+    walk: Any = Walk(graph.hash, list(steps))
+    return count_heat(graph, [walk], by)
+
+
 def test_an_edge_without_a_label_is_found_by_what_it_does() -> None:
-    """A direct edge by its target, others by the outcome; errors and visits that go on take none."""
+    """A direct edge and a push by their targets, others by their kind; an error goes to the error state, what on_error_fn chose nowhere."""
     b = StateSpec(name="m.B", qualname="B", on_state=print)
-    a = StateSpec(name="m.A", qualname="A", on_state=print, transitions=lambda: [Repeat, Push(b), b, LabeledTransition(None, None)][:3])
-    graph = Graph.of(a, b)
-    steps = [
-        Visit("A", "transition", target="B"),
-        Visit("m.A", "timeout", target="m.B"),
-        Visit("A", "repeat", target="A"),
-        Visit("A", "push", target="B"),
-        Visit("A", "error", target="B"),
-        Visit("A", None, target="B"),
-        Visit("A", "transition", exit="Events.GONE", target="B"),
-        Visit("A", "stopped"),
-        Visit("B", "completed", duration=2_500_000_000),
-    ]
-    heat = count_heat(graph, [Walk(graph.hash, steps)], "count")
-    assert (heat.states, heat.edges) == (
-        {"m.A": 8, "m.B": 1},
-        {("m.A", "Repeat"): 1, ("m.A", "Push(m.B)"): 1, ("m.A", "m.B"): 2},
+    c = StateSpec(name="m.C", qualname="C", on_state=print)
+    a = StateSpec(name="m.A", qualname="A", on_state=print, transitions=lambda: [Repeat, Push(c), Push(b), c, b])
+    heat = count(
+        Graph.of(a, b),
+        Visit(1, "m.A", "initial"),
+        Visit(2, "A", "repeat", source="m.A"),
+        Visit(3, "B", "direct", source="A"),
+        Visit(4, "m.B", "push", source="A"),
+        Visit(5, "B", "error", source="A"),
+        Visit(6, "C", "error", source="A"),
+        Visit(7, "B", "error", source="B"),
+        Visit(8, "A", "direct", source="D"),
+        Visit(9, "A", "label", label="Events.GONE", source="A", outcome="stopped", duration=2_500_000_000),
     )
-    assert count_heat(graph, [Walk("", steps)], "time").states == {"m.A": 0, "m.B": 2.5}
+    assert (heat.states, heat.edges, heat.errors) == (
+        {"m.A": 4, "m.B": 4, "m.C": 1},
+        {("m.A", "Repeat"): 1, ("m.A", "Push(m.C)"): 0, ("m.A", "Push(m.B)"): 1, ("m.A", "m.C"): 0, ("m.A", "m.B"): 1},
+        {"m.A": 1, "m.C": 0},
+    )
+
+
+def test_where_the_next_visit_is_missing_the_last_one_tells_its_edge() -> None:
+    """By its label, or by its outcome if that leaves no doubt; seconds are those of the visits that have ended."""
+    b = StateSpec(name="m.B", qualname="B", on_state=print)
+    a = StateSpec(
+        name="m.A", qualname="A", on_state=print, transitions=lambda: [b, Retry, LabeledTransition(E.GO, b), LabeledTransition(E.END, None)]
+    )
+    heat = count(
+        Graph.of(a, b),
+        Visit(1, "A", "initial", outcome="transition", target="B"),
+        Visit(3, "A", outcome="timeout", exit="E.GO", target="B"),
+        Visit(5, "A", outcome="timeout", target="B"),
+        Visit(7, "A", outcome="error", target="B"),
+        Visit(9, "A", outcome="completed", exit="E.END", duration=500_000_000),
+        Visit(11, "A", outcome="retry", target="A", duration=2_000_000_000),
+        by="time",
+    )
+    assert (heat.states, heat.edges, heat.errors) == (
+        {"m.A": 2.5, "m.B": 0},
+        {("m.A", "m.B"): 1, ("m.A", "Retry"): 1, ("m.A", "E.GO"): 1, ("m.A", "E.END"): 1},
+        {"m.A": 0},
+    )

@@ -9,7 +9,7 @@ import select
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -55,9 +55,9 @@ def test_after_the_last_line_the_machine_comes_to_rest(door: Program) -> None:
     assert (done.returncode, done.stderr) == (0, 'null: null is no message. For the text write "null".\n')
     assert "message Order.ASK taken after T s, 0 waiting" in lines
     assert lines[-3:] == [
-        "Closed  |  T s  |  stack: empty  |  mailbox: 0",
         "visit 3 ended: PACKAGE.door.Closed after T s (stopped)",
         "run ID ended in PACKAGE.door.Closed after T s: stopped",
+        "Closed  |  T s  |  stack: empty  |  mailbox: 0",
     ]
 
 
@@ -102,6 +102,20 @@ def test_a_machine_that_completes_ends_though_the_pipe_is_open(door: Program) ->
 
 
 @pytest.mark.slow
+def test_a_reader_who_has_had_enough_ends_the_machine_without_a_word(door: Program) -> None:
+    """`septum run ... | head -2`: the machine does not take the closed pipe for its own failure, which would lead to its error state."""
+    command = [sys.executable, "-m", "septum.cli", "run", f"{door.name}.door:make_machine"]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process: Any = subprocess.Popen(command, cwd=door.folder, env=door.environ(), text=True, **pipes)
+    assert "started in" in process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write("OPEN\nCLOSE\n" * 3)
+    process.stdin.close()
+    assert process.wait(timeout=60) == 1
+    assert process.stderr.read() == ""
+    process.stderr.close()
+
+
 def test_common_data_and_error_state_are_given_to_the_machine(door: Program) -> None:
     """--common is JSON; a machine that a function makes has its own."""
     door.write("more", DOOR.replace("make_machine", "make").replace('raise ValueError("broken")', "raise ValueError(ctx.common['why'])"))

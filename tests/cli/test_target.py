@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,46 @@ def test_whatever_importing_raises_is_shown(door: Program, text: str, said: str)
     assert (code, out) == (2, "")
     assert "\n".join(line for line in err.splitlines() if set(line.strip()) - {"^"}).endswith(said.rstrip("\n"))
     assert "septum/" not in err.replace(door.name, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "class Skipped(BaseException): pass\nraise Skipped('no database')\n",
+            "Skipped: no database\nError: Module 'PACKAGE.broken' could",
+        ),
+        ("def make(): raise SystemExit(0)\n", "SystemExit: 0\nError: Calling 'PACKAGE.broken:make' ended the process.\n"),
+        ("class Skipped(BaseException): pass\ndef make(): raise Skipped\n", "Skipped\nError: Calling 'PACKAGE.broken:make' failed.\n"),
+    ],
+)
+def test_what_is_no_exception_is_shown_as_well(door: Program, text: str, said: str) -> None:
+    """A test module that skips itself, and a function that ends the process, do not end the command without a word."""
+    door.write("broken", text)
+    code, out, err = graph(door, "PACKAGE.broken:make")
+    assert (code, out) == (2, "")
+    assert said in err
+
+
+def test_an_interrupt_while_importing_ends_the_command(door: Program) -> None:
+    """Ctrl-C is the user's, not the module's."""
+    door.write("slow", "raise KeyboardInterrupt\n")
+    assert graph(door, "PACKAGE.slow:Idle") == (1, "", "\nAborted!\n")
+    door.write("maker", "def make():\n    raise KeyboardInterrupt\n")
+    assert graph(door, "PACKAGE.maker:make") == (1, "", "\nAborted!\n")
+
+
+def test_what_user_code_prints_is_kept_out_of_what_programs_read(door: Program) -> None:
+    """Modules, functions that make machines, and transitions() may print: that goes to stderr."""
+    loud = DOOR.replace("    def transitions():\n", "    def transitions():\n        print('transitions')\n")
+    door.write("loud", f"{loud}    \n\nprint('import')\n\ndef make():\n    print('call')\n    return make_machine()\n")
+    done = door.process("graph", "PACKAGE.loud:make", "--format", "json")
+    assert json.loads(done.stdout)["initial"] == f"{door.name}.loud.Closed"
+    assert set(done.stderr.splitlines()) == {"import", "call", "transitions"}
+    for arguments in (("PACKAGE.loud",), ("PACKAGE.loud:Open",)):
+        done = door.process("check", *arguments, "--format", "json")
+        assert json.loads(done.stdout)["definitions"]
+        assert set(done.stderr.splitlines()) == {"import", "transitions"}
 
 
 def test_a_function_that_raises_shows_the_users_traceback(door: Program) -> None:

@@ -184,15 +184,17 @@ def test_no_name_breaks_the_mermaid(rings: list[list[str]]) -> None:
 
 @pytest.mark.slow
 def test_heat_and_current_state_do_not_change_what_is_there() -> None:
-    """Colours and numbers come on top; the states and edges stay the same."""
+    """Colours and numbers come on top; the states and edges stay the same, but that ways to the error state are drawn if taken."""
     need_program("dot")
     graph = every_kind()
     heat: dict[object, float] = {node.name: node.index * 1.5 for node in graph.nodes}
     heat |= {(node.name, edge.name): 3.0 for node in graph.nodes for edge in node.edges}
+    heat |= {(graph.nodes[0].name, Exception): 2, (graph.nodes[1].name, Exception): 0}
     (drawn,) = render_mermaid(graph.to_mermaid(current="d.A", heat=heat, unit="s"))
     svg = read_svg(graph.to_svg(current="d.A", heat=heat, unit="s"))
     for found in (drawn, svg):
         plain = expected(graph, dots=found is svg)
         assert found.nodes.keys() == plain.nodes.keys()
-        assert [edge[:2] for edge in found.edges] == [edge[:2] for edge in plain.edges]
+        assert graph.error is not None
+        assert [edge[:2] for edge in found.edges] == sorted([*(edge[:2] for edge in plain.edges), ("S1", f"S{graph.error.index + 1}")])
         assert found.nodes["S3"].endswith("3 s")

@@ -29,7 +29,7 @@ from septum.testing._goals import Goal, describe_goal, list_goals
 from septum.testing._page import write_page
 from septum.testing._summary import summarize
 from tests.scenes import run
-from tests.testing.shop import Failed, Fetching, Idle, Words
+from tests.testing.shop import Checking, Done, Failed, Fetching, Idle, Words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -272,10 +272,35 @@ def test_page_needs_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "<h2><code>&lt;shop&gt;:Idle</code> 31.25 %</h2>" in page
     assert '<p class="failed">80 % were asked for.</p>' in page
     if graphviz == "there":
-        assert '<figure>\n<svg id="g">13</svg>\n</figure>' in page
+        assert '<figure>\n<svg id="g">14</svg>\n</figure>' in page
     else:
         assert "There is no Graphviz to draw with." in page
         assert re.search(r"Words\.|START +--&gt; Fetching", page)
+
+
+def test_the_drawing_on_the_page_is_coloured_by_all_that_has_an_arrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States, edges, retries without a label, and ways to the error state."""
+    given: list[dict[object, float]] = []
+    monkeypatch.setattr(Graph, "to_svg", lambda self, heat: given.append(heat) or "<svg/>")
+    hook = TransitionCoverage()
+    play(hook, Words.START, Retry, 1.0, "boom", error_state=Failed)
+
+    write_page(tmp_path / "page.html", [measure("shop:Idle,Failed", Graph.of(Idle, Failed), hook.counts())])
+
+    names = {node.base_name: node.name for node in (Idle, Fetching, Checking, Done, Failed)}
+    assert {key: count for key, count in given[0].items() if count} == {
+        names["Idle"]: 1,
+        names["Fetching"]: 2,
+        names["Failed"]: 1,
+        (names["Idle"], "Words.START"): 1,
+        (names["Fetching"], "Retry"): 1,
+        (names["Fetching"], Exception): 1,
+    }
+    assert given[0].keys() == {
+        *names.values(),
+        *((node.name, edge.name) for node in Graph.of(Idle).nodes for edge in node.edges),
+        *((names[name], Exception) for name in ("Idle", "Fetching", "Checking")),
+    }
 
 
 def test_what_was_never_reached_has_a_colour_of_its_own() -> None:

@@ -10,7 +10,7 @@ from septum._report import check as examine
 from septum.cli._definitions import find_definitions, list_modules
 from septum.cli._findings import Checked, Findings, as_github, as_json, as_text
 from septum.cli._sarif import as_sarif
-from septum.cli._target import TARGET, TargetError, find_definition, is_named
+from septum.cli._target import TARGET, TargetError, find_definition, is_named, speaking_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -49,15 +49,29 @@ def check(*, targets: Sequence[str], recurse: bool, error_state: str | None, kin
     """
     definitions: dict[Definition, None] = {}
     for target in targets:
-        if is_named(target):
-            found = [find_definition(target, error_state=error_state)]
-        else:
-            found = find_definitions(list_modules(target, recurse=recurse))
-            if not found:
-                hint = "" if recurse else " To look below a package, say --all."
-                raise TargetError(f"{target!r} declares no state.{hint}")
+        found = [find_definition(target, error_state=error_state)] if is_named(target) else _look_through(target, recurse=recurse)
         definitions |= dict.fromkeys(found)
-    findings = Findings([Checked(definition, examine(definition.initial, definition.error)) for definition in definitions])
+    with speaking_aside():
+        checked = [Checked(definition, examine(definition.initial, definition.error)) for definition in definitions]
+    findings = Findings(checked)
     click.echo(_FORMATS[kind](findings))
     if findings.count("error") or (strict and findings.count("warning")):
         raise SystemExit(1)
+
+
+def _look_through(target: str, *, recurse: bool) -> Sequence[Definition]:
+    """Return the definitions in module *target*, with *recurse* in all below it.
+
+    Raises:
+        TargetError: There is no such module, or no definition in it.
+        UserError: Importing it raised.
+    """
+    modules = list_modules(target, recurse=recurse)
+    with speaking_aside():
+        found = find_definitions(modules)
+    if not found:
+        hint = " States that a function makes are found through it: MODULE:FUNCTION."
+        if hasattr(modules[0], "__path__") and not recurse:
+            hint = " To look below a package, say --all."
+        raise TargetError(f"{target!r} declares no state.{hint}")
+    return found

@@ -23,8 +23,8 @@ _OTHER_PORT = {GRPC: (4318, "http/protobuf"), HTTP: (4317, "grpc")}
 
 _LEAST = (
     # A span of a visit has 19 attributes; a trace must keep the link that says what caused it.
-    (("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT"), 24, "attributes of Septum's spans"),
-    (("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",), 24, "attributes of Septum's events"),
+    (("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",), 24, "attributes of Septum's spans"),
+    (("OTEL_ATTRIBUTE_COUNT_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT"), 32, "attributes of Septum's events"),
     (
         ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
         1024,

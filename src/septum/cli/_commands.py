@@ -7,6 +7,11 @@ from importlib import import_module, metadata
 from typing import Final, NamedTuple
 
 import click
+from click.shell_completion import add_completion_class
+
+from septum.cli._completion import BashWithColons
+
+add_completion_class(BashWithColons)
 
 
 class Address(NamedTuple):

@@ -7,10 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from septum.cli._deeds import END, Deed, list_deeds
 from septum.testing._coverage import Counts
 from septum.testing._errors import CoverageError
 
@@ -26,29 +27,13 @@ Fail in CI if production does something that no test does:
 """
 
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILES: Final = click.Path(exists=True, path_type=Path)
 
 
 class Unreadable(click.ClickException):
     """A file is not what it should be."""
 
     exit_code = 2
-
-
-class Deed(NamedTuple):
-    """Something that a machine did; states by their names below the module, as telemetry calls them.
-
-    Attributes:
-        source: The state that it was in.
-        way: The label as text, the kind of a transition without one, or "timeout".
-        target: The state that it went to; "end" for none, "" where that is not the point (a timeout).
-    """
-
-    source: str
-    way: str
-    target: str
-
-    def __str__(self) -> str:
-        return f"{self.source} -{self.way.rpartition('.')[2]}-> {self.target}".rstrip()
 
 
 @dataclass(slots=True)
@@ -67,7 +52,7 @@ class Practice:
 
 
 @click.command(epilog=_EXAMPLES)
-@click.option("--production", required=True, multiple=True, type=_FILE, metavar="FILE", help="A recording, spans or transition events.")
+@click.option("--production", required=True, multiple=True, type=_FILES, metavar="FILE|DIR", help="Recordings, spans or transition events.")
 @click.option("--tests", required=True, multiple=True, type=_FILE, metavar="FILE", help="What pytest --septum-cov-data wrote.")
 @click.option("--machine", metavar="NAME", help="Look only at production's machines of this name.")
 @click.option("--format", "kind", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it.")
@@ -76,7 +61,7 @@ def coverage(*, production: tuple[Path, ...], tests: tuple[Path, ...], machine: 
     """List what production does that no test does, and what only tests do.
 
     Transitions, retries, error routes and timeouts are compared by the names of states, labels and kinds. `Again` is left out: telemetry
-    does not tell of it. FILE may be given several times.
+    does not tell of it. Files may be given several times.
 
     Ends with 0, with 1 if --strict finds something, and with 2 if a file cannot be read.
     """
@@ -93,7 +78,7 @@ def coverage(*, production: tuple[Path, ...], tests: tuple[Path, ...], machine: 
 
 
 def read_production(paths: Iterable[Path], machine: str | None = None) -> Practice:
-    """Return what the machines did whose recordings, spans or events are in the files *paths*; of those called *machine*, if given.
+    """Return what the machines did whose telemetry is in the files and folders *paths*; of those called *machine*, if given.
 
     Raises:
         Unreadable: A file cannot be read, or `septum.replay` is not there.
@@ -130,7 +115,7 @@ def read_tests(paths: Iterable[Path]) -> Practice:
     practice = Practice()
     for (source, target, label, kind), count in counts.transitions.items():
         if kind != "again":
-            to = "end" if target is None else names.get(target, target)
+            to = END if target is None else names.get(target, target)
             practice.deeds[Deed(names.get(source, source), label or kind, to)] += count
     for state, count in counts.timeouts.items():
         practice.deeds[Deed(names.get(state, state), "timeout", "")] += count
@@ -141,13 +126,7 @@ def _count_run(practice: Practice, run: Any) -> None:
     """Count what one `septum.replay.Run` tells."""
     practice.runs += 1
     practice.torn += bool(run.gaps or run.truncated)
-    for step in run.steps:
-        if step.source is not None and step.kind not in {None, "initial"}:
-            practice.deeds[Deed(step.source, step.label or step.kind, step.state)] += 1
-        if step.timed_out is not None:
-            practice.deeds[Deed(step.state, "timeout", "")] += 1
-        if step.outcome == "completed" and step.exit is not None and step.target is None:
-            practice.deeds[Deed(step.state, step.exit, "end")] += 1
+    practice.deeds.update(list_deeds(run))
 
 
 def _only(here: Practice, there: Practice) -> list[tuple[Deed, int]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import inspect
-from pkgutil import walk_packages
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from septum import Graph, StateMachine, StateRef, StateSpec
@@ -34,9 +35,23 @@ def list_modules(name: str, *, recurse: bool) -> list[ModuleType]:
         return [module]
     if not hasattr(module, "__path__"):
         raise TargetError(f"{name!r} is no package, so that there is nothing below it: leave out --all.")
-    # A package is imported before what is below it is looked for; walk_packages would do so itself and swallow what is raised.
-    parts = walk_packages(module.__path__, f"{module.__name__}.", onerror=lambda broken: load_module(broken) and None)
-    return [module, *(load_module(part.name) for part in parts if part.name.rpartition(".")[2] != "__main__")]
+    return list(_walk_package(module))
+
+
+def _walk_package(package: ModuleType) -> Iterator[ModuleType]:
+    """Yield *package* and all below it, each imported before what is below it is looked for."""
+    yield package
+    names = {part.name for part in iter_modules(package.__path__)} - {"__main__"}
+    if package.__file__ is None:
+        # What is below a namespace may be one, too, a folder without an __init__.py; in other packages such folders hold no modules.
+        folders = (folder for place in package.__path__ for folder in Path(place).iterdir() if folder.is_dir())
+        names |= {folder.name for folder in folders if folder.name.isidentifier() and any(folder.rglob("*.py"))}
+    for name in sorted(names):
+        module = load_module(f"{package.__name__}.{name}")
+        if hasattr(module, "__path__"):
+            yield from _walk_package(module)
+        else:
+            yield module
 
 
 def find_definitions(modules: Sequence[ModuleType]) -> list[Definition]:

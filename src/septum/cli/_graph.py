@@ -88,7 +88,7 @@ def as_data(drawn: Graph, heat: Heat | None) -> dict[str, object]:
     data: dict[str, object] = {"hash": drawn.hash, **drawn.to_dict()}
     if heat is not None:
         edges = [{"state": state, "edge": edge, "count": count} for (state, edge), count in heat.edges.items()]
-        data["heat"] = {"runs": heat.runs, "states": heat.states, "edges": edges}
+        data["heat"] = {"runs": heat.runs, "states": heat.states, "edges": edges, "errors": heat.errors}
     return data
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
+
+from septum.cli._deeds import Deed, list_deeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from septum import Graph
     from septum._node import Edge, Node
+    from septum.replay._model import Run
 
 By: TypeAlias = Literal["count", "time"]
-
-_BY_AN_EDGE: Final = {"transition", "timeout", "push", "pop", "repeat", "restart", "retry", "completed"}
-"""Outcomes of visits that an edge ends; errors and what comes from outside take none."""
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Heat:
         states: Visits or seconds of each state, by full name; all states of the definition are in it.
         edges: How often each edge was taken, by the full name of its state and the edge's name. Again and Unhandled are not in it: they
             end no visit, so that visits do not tell of them.
+        errors: How often each state went to the error state, by full name; empty without an error state.
         runs: How many runs were read.
         unknown: Visits by the name of a state that is none of the definition's.
         others: How many of the runs are of another definition, by its hash.
@@ -36,13 +37,15 @@ class Heat:
 
     states: dict[str, float] = field(default_factory=dict[str, float])
     edges: dict[tuple[str, str], float] = field(default_factory=dict[tuple[str, str], float])
+    errors: dict[str, float] = field(default_factory=dict[str, float])
     runs: int = 0
     unknown: Counter[str] = field(default_factory=Counter[str])
     others: int = 0
 
     def as_mapping(self) -> dict[object, float]:
         """Return it as `Graph.to_svg` and its like take it."""
-        every: list[tuple[object, float]] = [*self.states.items(), *self.edges.items()]
+        failed = ((name, Exception) for name in self.errors)
+        every: list[tuple[object, float]] = [*self.states.items(), *self.edges.items(), *zip(failed, self.errors.values(), strict=True)]
         return dict(every)
 
 
@@ -65,13 +68,14 @@ def read_heat(graph: Graph, path: str, by: By) -> Heat:
     return count_heat(graph, runs, by)
 
 
-def count_heat(graph: Graph, runs: Iterable[Any], by: By) -> Heat:
+def count_heat(graph: Graph, runs: Iterable[Run], by: By) -> Heat:
     """Return what *runs* (of `septum.replay.load`) did with the states of *graph*."""
     # Telemetry calls a state by its name below the module.
     nodes = {node.qualname: node for node in graph.nodes} | {node.name: node for node in graph.nodes}
     heat = Heat(
         states={node.name: 0 for node in graph.nodes},
         edges={(node.name, edge.name): 0 for node in graph.nodes for edge in node.edges if edge.kind not in {"again", "unhandled"}},
+        errors={node.name: 0 for node in graph.nodes if graph.error is not None and node is not graph.error},
     )
     for run in runs:
         heat.runs += 1
@@ -82,17 +86,25 @@ def count_heat(graph: Graph, runs: Iterable[Any], by: By) -> Heat:
                 heat.unknown[step.state] += 1
                 continue
             heat.states[node.name] += 1 if by == "count" else (step.duration or 0) / 1e9
-            edge = _find_edge(node, step, nodes)
-            if edge is not None:
+        for deed in list_deeds(run):
+            node = nodes.get(deed.source)
+            edge = None if node is None else _find_edge(node, deed, nodes)
+            if node is not None and edge is not None:
                 heat.edges[node.name, edge.name] += 1
+            elif node is not None and deed.way == "error" and nodes.get(deed.target) is graph.error and node.name in heat.errors:
+                heat.errors[node.name] += 1
     return heat
 
 
-def _find_edge(node: Node, step: Any, nodes: dict[str, Node]) -> Edge | None:
-    """Return the edge by which *step* left *node*; None if it did not leave it by one of its edges."""
-    if step.exit is not None:
-        return next((edge for edge in node.edges if step.exit == edge.name), None)
-    bare = [edge for edge in node.edges if edge.label is None]
-    target = nodes.get(step.target or "")
-    fitting = [edge for edge in bare if edge.kind == step.outcome or (edge.kind == "direct" and edge.targets[0] is target)]
-    return fitting[0] if fitting and step.outcome in _BY_AN_EDGE else None
+def _find_edge(node: Node, deed: Deed, nodes: dict[str, Node]) -> Edge | None:
+    """Return the edge of *node* that *deed* took; None if none of them fits."""
+    target = nodes.get(deed.target)
+    for edge in node.edges:
+        if edge.label is not None:
+            fits = deed.way == edge.name
+        else:
+            # Where a push or a direct edge leads, both have a target to tell them from others of their kind.
+            fits = deed.way == edge.kind and (not edge.targets or edge.targets[0] is target)
+        if fits and edge.kind not in {"again", "unhandled"}:
+            return edge
+    return None

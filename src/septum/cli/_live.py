@@ -14,6 +14,7 @@ from septum.logs import PREFIX
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from septum import StateMachine, facts
 
@@ -25,10 +26,16 @@ class LiveLog(logging.Handler):
     """Writes each record as a line with the seconds since the first, in colour where the terminal has any.
 
     `install` puts it where Septum's records and warnings of others come by.
+
+    Attributes:
+        is_cut_off: Nobody reads stdout any more; nothing more is written.
+        when_cut_off: Is called at that moment, which may be in the midst of a step: the machine must not take it for its own failure.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.is_cut_off = False
+        self.when_cut_off: Callable[[], object] = lambda: None
         self._began: float | None = None
 
     def install(self, *, verbose: bool) -> None:
@@ -43,6 +50,15 @@ class LiveLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write *record* to stdout."""
+        if self.is_cut_off:
+            return
+        try:
+            self._write(record)
+        except BrokenPipeError:
+            self.is_cut_off = True
+            self.when_cut_off()
+
+    def _write(self, record: logging.LogRecord) -> None:
         if self._began is None:
             self._began = record.created
         color = _FACT_COLORS.get(getattr(record, "septum_fact", ""), _COLORS.get(record.levelname))
@@ -65,24 +81,32 @@ def _tell(record: logging.LogRecord) -> str:
 
 
 class Watch(Hooks):
-    """Notes when the machine entered its state, for the line that shows how long it has been there."""
+    """Notes when the machine entered its state, and when it ended there, for the line that shows how long it has been there."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._entered = loop.time()
+        self._ended: float | None = None
 
     def visit_started(self, fact: facts.VisitStarted) -> None:
         """Note the time; what is in *fact* is the machine's to tell."""
         del fact
         self._entered = self._loop.time()
+        self._ended = None
+
+    def run_ended(self, fact: facts.RunEnded) -> None:
+        """Note the time."""
+        del fact
+        self._ended = self._loop.time()
 
     def describe(self, fsm: StateMachine[object]) -> str:
         """Return where the machine is: state, seconds in it, stack, mailbox."""
         state = fsm.current_state
+        now = self._loop.time() if self._ended is None else self._ended
         stack = " > ".join(below.base_name for below in fsm.state_stack)
         parts = [
             "not begun" if state is None else state.base_name,
-            f"{self._loop.time() - self._entered:.1f} s",
+            f"{now - self._entered:.1f} s",
             f"stack: {stack or 'empty'}",
             f"mailbox: {fsm.queue_depth}",
         ]

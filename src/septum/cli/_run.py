@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import sys
 from importlib import import_module
@@ -58,15 +59,24 @@ def run(*, target: str, error_state: str | None, common: str | None, verbose: bo
     log = LiveLog()
     log.install(verbose=verbose)
     try:
-        asyncio.run(_run(fsm, Vocabulary(modules), converse))
+        end = asyncio.run(_run(fsm, Vocabulary(modules), converse, log))
+    except asyncio.CancelledError:
+        if log.is_cut_off:
+            raise BrokenPipeError(errno.EPIPE, "stdout") from None  # click ends without a word then
+        raise
     except Exception as error:  # noqa: BLE001 - what comes out of user code; the log has its traceback
         state = fsm.current_state
         raise click.ClickException(f"{type(error).__name__} came out of the machine in {state and state.name}: {error}") from None
     finally:
         log.remove()
+    click.echo(end)
 
 
-async def _run(fsm: StateMachine[Any], vocabulary: Vocabulary, converse: Converse | None) -> None:
+async def _run(fsm: StateMachine[Any], vocabulary: Vocabulary, converse: Converse | None, log: LiveLog) -> str:
+    """Run *fsm* and return the line that says where it is then."""
+    running = asyncio.current_task()
+    if running is not None:
+        log.when_cut_off = running.cancel
     watch = Watch(asyncio.get_running_loop())
     fsm.attach(watch)
     async with fsm:
@@ -74,7 +84,7 @@ async def _run(fsm: StateMachine[Any], vocabulary: Vocabulary, converse: Convers
             await feed(fsm, vocabulary, sys.stdin.fileno())
         else:
             await converse(fsm, watch, vocabulary)
-        click.echo(watch.describe(fsm))
+        return watch.describe(fsm)
 
 
 def _find_prompt() -> Converse:

@@ -11,6 +11,7 @@ import os
 import pkgutil
 import sys
 import traceback
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -25,6 +26,9 @@ from septum._errors import DefinitionError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
+
+_INTERRUPTS: Final = (KeyboardInterrupt, click.Abort, click.exceptions.Exit)
+"""What ends the command, whoever raises it."""
 
 HELP: Final = (
     "MODULE:STATE, such as app.states:Idle or src/app/states.py:Idle; or MODULE:NAME of a machine, or of a function that makes one."
@@ -45,6 +49,8 @@ class _TargetType(_Text):
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 - click's
         """Return the modules, or after a colon the states, that begin with *incomplete*."""
         module, colon, _ = incomplete.rpartition(":")
+        if not colon and "/" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
         found = [f"{module}:{name}" for name in _read_states(module)] if colon else _read_modules(incomplete.rpartition(".")[0])
         return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
@@ -99,7 +105,8 @@ class Definition(NamedTuple):
             TargetError: The states make no graph; the text says why.
         """
         try:
-            return Graph.of(self.initial, self.error)
+            with speaking_aside():
+                return Graph.of(self.initial, self.error)
         except DefinitionError as error:
             raise TargetError(str(error)) from None
 
@@ -123,7 +130,8 @@ def load_module(name: str) -> ModuleType:
         sys.path.insert(0, folder)
         importlib.invalidate_caches()
     try:
-        return importlib.import_module(name)
+        with speaking_aside():
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         # Another one's absence, deeper in the user's code, is the user's to see.
         if not error.name or not f"{name}.".startswith(f"{error.name}."):
@@ -133,7 +141,9 @@ def load_module(name: str) -> ModuleType:
         raise UserError(
             f'Importing module {name!r} ended the process. Put what it runs under `if __name__ == "__main__":`.', error
         ) from None
-    except Exception as error:  # noqa: BLE001 - user code; whatever it raises is shown
+    except _INTERRUPTS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - user code; whatever it raises is shown, pytest's skips and exits too
         raise UserError(f"Module {name!r} could not be imported.", error) from None
 
 
@@ -212,20 +222,30 @@ def make(target: str, found: object) -> object:
         UserError: The function raised.
     """
     if callable(found) and not isinstance(found, type | StateSpec | StateMachine):
-        return guard(f"Calling {target!r} failed.", found)
+        return guard(f"Calling {target!r}", found)
     return found  # pyright: ignore[reportUnknownVariableType] - the same
 
 
-def guard(text: str, act: Callable[[], object]) -> object:
+def guard(what: str, act: Callable[[], object]) -> object:
     """Return what *act*, which is the user's, returns.
 
     Raises:
-        UserError: It raised; *text* is the sentence below the traceback.
+        UserError: It raised; the sentence below the traceback begins with *what*.
     """
     try:
-        return act()
-    except Exception as error:  # noqa: BLE001 - user code; whatever it raises is shown
-        raise UserError(text, error) from None
+        with speaking_aside():
+            return act()
+    except SystemExit as error:
+        raise UserError(f"{what} ended the process.", error) from None
+    except _INTERRUPTS:
+        raise
+    except BaseException as error:  # noqa: BLE001 - user code; whatever it raises is shown
+        raise UserError(f"{what} failed.", error) from None
+
+
+def speaking_aside() -> redirect_stdout[Any]:
+    """Return a context in which what user code prints goes to stderr: stdout is for what was asked for, which programs may read."""
+    return redirect_stdout(sys.stderr)
 
 
 def format_user_traceback(error: BaseException) -> str:
@@ -329,8 +349,8 @@ def _read_modules(package: str) -> list[str]:
 
 def _read_states(module: str) -> list[str]:
     """Return the names of what is decorated with `state` in *module* of the current directory, without importing it."""
-    file = Path.cwd().joinpath(*module.split("."))
-    file = file / "__init__.py" if file.is_dir() else file.with_name(f"{file.name}.py")
+    file = Path(module) if module.endswith(".py") else Path.cwd().joinpath(*module.split("."))
+    file = file / "__init__.py" if file.is_dir() else file.with_name(f"{file.name.removesuffix('.py')}.py")
     try:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):

@@ -32,8 +32,8 @@ figure svg [stroke="#8c959f"] { stroke: #8250df; } figure svg [fill="#8c959f"] {
 def write_page(path: Path, covered: Sequence[Covered], least: float | None = None) -> None:
     """Write the page to *path*, in place of what is there.
 
-    Each definition is drawn, coloured by how often its states and edges were reached, and what was never reached in red. Where there is no
-    Graphviz, lines of text take the drawing's place.
+    Each definition is drawn, coloured by how often its states and edges were reached, and what was never reached in violet. Where there is
+    no Graphviz, lines of text take the drawing's place.
 
     Args:
         covered: What was measured.
@@ -78,15 +78,26 @@ def _definition(each: Covered) -> Iterator[str]:
 
 
 def _draw(each: Covered) -> str:
-    heat: dict[object, float] = {}
-    for goal, count in each.counts.items():
-        if goal.kind == "state":
-            heat[goal.state] = count
-        elif goal.kind == "edge":
-            heat[goal.state, each.graph.by_name[goal.state].edges[goal.edge].name] = count
+    heat = _measure_heat(each)
     try:
         drawn = each.graph.to_svg(heat=heat)
     except DrawingError as error:
         return f"<pre>{escape(each.graph.to_text(heat=heat))}</pre>\n<figcaption>{escape(str(error))}</figcaption>"
     # An SVG inside HTML has no prologue.
     return drawn[drawn.index("<svg") :]
+
+
+def _measure_heat(each: Covered) -> dict[object, float]:
+    """Return how often each state was entered, and each edge and way to the error state taken; a timeout has no arrow of its own."""
+    heat: dict[object, float] = {}
+    for goal, count in each.counts.items():
+        edges = each.graph.by_name[goal.state].edges
+        if goal.kind == "state":
+            heat[goal.state] = count
+        elif goal.kind == "edge":
+            heat[goal.state, edges[goal.edge].name] = count
+        elif goal.kind == "retry":
+            heat |= {(goal.state, edge.name): count for edge in edges if edge.kind == "retry" and edge.label is None}
+        elif goal.kind == "error":
+            heat[goal.state, Exception] = count
+    return heat
