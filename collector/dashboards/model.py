@@ -1,4 +1,4 @@
-"""What a dashboard is made of: rows, panels and questions; and the two questions that are asked in many places.
+"""What a dashboard is made of: rows, panels and questions; and the three questions that are asked in many places.
 
 In an expression `%M` stands for what the variables service and machine choose, `%S` for that and the variable state.
 """
@@ -64,6 +64,12 @@ class Board:
 def share(part: str, whole: str) -> str:
     """Return *part* as a share of *whole*: 0 if there is none of it, and nothing if there is no whole."""
     return f"({part} or {whole} * 0) / ({whole} > 0)"
+
+
+def rates(metric: str, *by: str, matchers: str = "%M", legend: str = "", most: int = 0) -> Query:
+    """Return how often a counter is counted up in a second, for each *by*; only the *most* largest of them if that is given."""
+    text = f"sum by ({', '.join(by)}) (rate({metric}{{{matchers}}}[$__rate_interval]))".replace("{}", "")
+    return Query(expr=f"topk({most}, {text})" if most else text, legend=legend or " ".join(f"{{{{{label}}}}}" for label in by))
 
 
 def quantiles(metric: str, by: str, matchers: str = "%S") -> tuple[Query, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model import Board, Panel, Query, Row, quantiles
+from model import Board, Panel, Row, quantiles, rates
 
 _VISITS = '%S, septum_operation_name="visit"'
 
@@ -21,12 +21,7 @@ SPANS = Board(
                     unit="cps",
                     text="Visits that ended, by state. A visit that goes on is in no span yet: for machines that wait for hours you want "
                     "metrics.",
-                    queries=(
-                        Query(
-                            expr=f"sum by (septum_state_name) (rate(septum_span_calls_total{{{_VISITS}}}[$__rate_interval]))",
-                            legend="{{septum_state_name}}",
-                        ),
-                    ),
+                    queries=(rates("septum_span_calls_total", "septum_state_name", matchers=_VISITS),),
                 ),
                 Panel(
                     title="Ways out",
@@ -34,9 +29,11 @@ SPANS = Board(
                     unit="cps",
                     text="Which state followed which. The main path should look like yesterday's.",
                     queries=(
-                        Query(
-                            expr="sum by (septum_state_name, septum_transition_to_state) "
-                            f"(rate(septum_span_calls_total{{{_VISITS}}}[$__rate_interval]))",
+                        rates(
+                            "septum_span_calls_total",
+                            "septum_state_name",
+                            "septum_transition_to_state",
+                            matchers=_VISITS,
                             legend="{{septum_state_name}} -> {{septum_transition_to_state}}",
                         ),
                     ),
@@ -46,12 +43,7 @@ SPANS = Board(
                     kind="stacked",
                     unit="cps",
                     text="transition is the work; retry, timeout and error are trouble when they grow.",
-                    queries=(
-                        Query(
-                            expr=f"sum by (septum_visit_outcome) (rate(septum_span_calls_total{{{_VISITS}}}[$__rate_interval]))",
-                            legend="{{septum_visit_outcome}}",
-                        ),
-                    ),
+                    queries=(rates("septum_span_calls_total", "septum_visit_outcome", matchers=_VISITS),),
                 ),
                 Panel(
                     title="Spans with an error",
@@ -59,10 +51,12 @@ SPANS = Board(
                     unit="cps",
                     text="Visits and runs that failed, by state and exception. Open a trace with status error to see where.",
                     queries=(
-                        Query(
-                            expr="topk(10, sum by (septum_state_name, error_type) "
-                            '(rate(septum_span_calls_total{%M, status_code="STATUS_CODE_ERROR"}[$__rate_interval])))',
-                            legend="{{septum_state_name}} {{error_type}}",
+                        rates(
+                            "septum_span_calls_total",
+                            "septum_state_name",
+                            "error_type",
+                            matchers='%M, status_code="STATUS_CODE_ERROR"',
+                            most=10,
                         ),
                     ),
                 ),
@@ -86,12 +80,7 @@ SPANS = Board(
                     unit="cps",
                     width=24,
                     text="Events that machines told, all kinds together. A fall to zero while visits go on means that logs are not sent.",
-                    queries=(
-                        Query(
-                            expr="sum by (septum_machine_name) (rate(septum_event_count_total{%M}[$__rate_interval]))",
-                            legend="{{septum_machine_name}}",
-                        ),
-                    ),
+                    queries=(rates("septum_event_count_total", "septum_machine_name"),),
                 ),
             ),
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from model import Panel, Query, Row, quantiles
+from model import Panel, Query, Row, quantiles, rates
 
 TROUBLE = Row(
     title="Trouble",
@@ -13,12 +13,7 @@ TROUBLE = Row(
             unit="cps",
             text="States that are entered again after a delay, and why. What a state calls is busy or away; when retries are a "
             "third of all transitions, SeptumRetryStorm wakes somebody.",
-            queries=(
-                Query(
-                    expr="topk(10, sum by (septum_state_name, error_type) (rate(septum_retries_total{%S}[$__rate_interval])))",
-                    legend="{{septum_state_name}} {{error_type}}",
-                ),
-            ),
+            queries=(rates("septum_retries_total", "septum_state_name", "error_type", matchers="%S", most=10),),
         ),
         Panel(
             title="Timeouts",
@@ -26,12 +21,7 @@ TROUBLE = Row(
             unit="cps",
             text="Deadlines that passed. A reminder that is sent by a timeout belongs here and is well; three times as many as a "
             "day ago is SeptumTimeoutSpike.",
-            queries=(
-                Query(
-                    expr="sum by (septum_state_name) (rate(septum_timeouts_total{%S}[$__rate_interval]))",
-                    legend="{{septum_state_name}}",
-                ),
-            ),
+            queries=(rates("septum_timeouts_total", "septum_state_name", matchers="%S"),),
         ),
         Panel(
             title="Errors",
@@ -39,12 +29,7 @@ TROUBLE = Row(
             unit="cps",
             text="Exceptions that came out of states, wherever they went then. The label is the exception's class: search for it "
             "in the logs, or open a trace with status error.",
-            queries=(
-                Query(
-                    expr="topk(10, sum by (septum_state_name, error_type) (rate(septum_errors_total{%S}[$__rate_interval])))",
-                    legend="{{septum_state_name}} {{error_type}}",
-                ),
-            ),
+            queries=(rates("septum_errors_total", "septum_state_name", "error_type", matchers="%S", most=10),),
         ),
     ),
 )
@@ -59,18 +44,9 @@ MAILBOXES = Row(
             width=8,
             text="Messages that come, and messages that handlers take. While the first is above the second, mailboxes fill.",
             queries=(
-                Query(
-                    expr="sum by (septum_machine_name) (rate(septum_enqueued_messages_total{%M}[$__rate_interval]))",
-                    legend="in {{septum_machine_name}}",
-                ),
-                Query(
-                    expr="sum by (septum_machine_name) (rate(septum_consumed_messages_total{%M}[$__rate_interval]))",
-                    legend="out {{septum_machine_name}}",
-                ),
-                Query(
-                    expr="sum by (septum_machine_name) (rate(septum_unhandled_messages_total{%M}[$__rate_interval]))",
-                    legend="unhandled {{septum_machine_name}}",
-                ),
+                rates("septum_enqueued_messages_total", "septum_machine_name", legend="in {{septum_machine_name}}"),
+                rates("septum_consumed_messages_total", "septum_machine_name", legend="out {{septum_machine_name}}"),
+                rates("septum_unhandled_messages_total", "septum_machine_name", legend="unhandled {{septum_machine_name}}"),
             ),
         ),
         Panel(
@@ -104,12 +80,7 @@ MAILBOXES = Row(
             width=12,
             text="Messages that no handler will see. overflow and rejected are losses; closed came to a machine that had ended; "
             "filtered was refused on purpose.",
-            queries=(
-                Query(
-                    expr="sum by (septum_machine_name, septum_drop_reason) (rate(septum_dropped_messages_total{%M}[$__rate_interval]))",
-                    legend="{{septum_machine_name}} {{septum_drop_reason}}",
-                ),
-            ),
+            queries=(rates("septum_dropped_messages_total", "septum_machine_name", "septum_drop_reason"),),
         ),
         Panel(
             title="Time in mailboxes",
@@ -185,15 +156,9 @@ HEALTH = Row(
                 Query(expr="sum(rate(otelcol_receiver_accepted_spans[$__rate_interval]))", legend="spans in"),
                 Query(expr="sum(rate(otelcol_receiver_accepted_log_records[$__rate_interval]))", legend="log records in"),
                 Query(expr="sum(rate(otelcol_receiver_accepted_metric_points[$__rate_interval]))", legend="points in"),
-                Query(expr="sum by (exporter) (rate(otelcol_exporter_sent_spans[$__rate_interval]))", legend="spans to {{exporter}}"),
-                Query(
-                    expr="sum by (exporter) (rate(otelcol_exporter_sent_log_records[$__rate_interval]))",
-                    legend="log records to {{exporter}}",
-                ),
-                Query(
-                    expr="sum by (exporter) (rate(otelcol_exporter_sent_metric_points[$__rate_interval]))",
-                    legend="points to {{exporter}}",
-                ),
+                rates("otelcol_exporter_sent_spans", "exporter", matchers="", legend="spans to {{exporter}}"),
+                rates("otelcol_exporter_sent_log_records", "exporter", matchers="", legend="log records to {{exporter}}"),
+                rates("otelcol_exporter_sent_metric_points", "exporter", matchers="", legend="points to {{exporter}}"),
             ),
         ),
         Panel(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from model import Panel, Query, Row, quantiles, share
+from model import Panel, Query, Row, quantiles, rates, share
 
 _CALLS = "sum(rate(septum_process_duration_seconds_count{%S}[$__rate_interval]))"
 _RAISED = 'sum(rate(septum_process_duration_seconds_count{%S, error_type!=""}[$__rate_interval]))'
 _NATIVE_CALLS = "sum(histogram_count(rate(septum_process_duration_seconds{%S}[$__rate_interval])))"
 _NATIVE_RAISED = 'sum(histogram_count(rate(septum_process_duration_seconds{%S, error_type!=""}[$__rate_interval])))'
+_LONGEST = "max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_max_seconds{%S})"
+_LIMIT = "max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_limit_seconds{%S})"
 
 OVERVIEW = Row(
     title="Overview",
@@ -64,8 +66,7 @@ OVERVIEW = Row(
             "SeptumStateOverdue: the table Overdue says which.",
             queries=(
                 Query(
-                    expr="count(max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_max_seconds{%S}) "
-                    "> max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_limit_seconds{%S}))",
+                    expr=f"count({_LONGEST} > {_LIMIT})",
                     zero=True,
                     legend="states",
                 ),
@@ -107,9 +108,10 @@ FLOW = Row(
             text="How often each edge is taken. An edge to a state of failure that rises, or the main edge that falls, shows first "
             "that something changed; compare with yesterday at this hour.",
             queries=(
-                Query(
-                    expr="sum by (septum_transition_from_state, septum_transition_to_state) "
-                    "(rate(septum_transitions_total{%M}[$__rate_interval]))",
+                rates(
+                    "septum_transitions_total",
+                    "septum_transition_from_state",
+                    "septum_transition_to_state",
                     legend="{{septum_transition_from_state}} -> {{septum_transition_to_state}}",
                 ),
             ),
@@ -134,12 +136,7 @@ FLOW = Row(
             unit="cps",
             width=12,
             text="Labels are the work; retry and error are trouble; repeat, restart and again are loops that handlers ask for.",
-            queries=(
-                Query(
-                    expr="sum by (septum_transition_kind) (rate(septum_transitions_total{%M}[$__rate_interval]))",
-                    legend="{{septum_transition_kind}}",
-                ),
-            ),
+            queries=(rates("septum_transitions_total", "septum_transition_kind"),),
         ),
     ),
 )
@@ -188,16 +185,15 @@ TIME = Row(
             "overdue; a state without a limit has no expect=. The event septum.state.overdue has the machine's id.",
             queries=(
                 Query(
-                    expr="topk(20, max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_max_seconds{%S}))",
+                    expr=f"topk(20, {_LONGEST})",
                     legend="longest {{septum_machine_name}}.{{septum_state_name}}",
                 ),
                 Query(
-                    expr="max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_limit_seconds{%S})",
+                    expr=_LIMIT,
                     legend="limit {{septum_machine_name}}.{{septum_state_name}}",
                 ),
                 Query(
-                    expr="max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_max_seconds{%S}) "
-                    "/ max by (service_name, septum_machine_name, septum_state_name) (septum_state_dwell_limit_seconds{%S})",
+                    expr=f"{_LONGEST} / {_LIMIT}",
                     legend="ratio {{septum_machine_name}}.{{septum_state_name}}",
                 ),
             ),

@@ -11,6 +11,7 @@ minutes on two cores and 3 GB of disk; later calls take a second.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import hashlib
 import os
 import re
@@ -81,8 +82,11 @@ def build(names: Sequence[str] = USUAL, *, into: Path = CACHE / "servers") -> di
         made = {name: into / name for name in server.programs}
         if not built([server.name], into=into):
             into.mkdir(parents=True, exist_ok=True)
-            _compile(server, made, _go())
-            (into / f"{server.name}.stamp").write_text(_digest(server), encoding="utf-8")
+            with (into / "lock").open("w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not built([server.name], into=into):  # another may just have built it
+                    _compile(server, made, _go())
+                    (into / f"{server.name}.stamp").write_text(_digest(server), encoding="utf-8")
         programs |= made
     return programs
 

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from build import BuildError, build
 from servers import CONFIG, FILES, ROOT, VICTORIA, Server, ServerError, collector, free_port, orders, prometheus, victoria_metrics
@@ -32,7 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 RUN = ROOT / ".run"
+SHOWN = "g0.range_input=5m&g0.relative_time=last_5_minutes"
 USUAL = {"grpc": 4317, "http": 4318, "health": 13133, "self": 8888, "prometheus": 9090, "victoriametrics": 8428}
+
+
+class Stopped(Exception):
+    """Somebody asked this process to end."""
+
+
+class Replaced(Exception):
+    """The folder is no longer that of this process: it was removed, and perhaps made again for another."""
 
 
 class Crew:
@@ -49,7 +58,7 @@ class Crew:
 
     def start(self) -> None:
         """Start all of them and wait until they are well; ServerError names the one that is not."""
-        self.tell("building")
+        self.tell("starting")
         programs = build()
         ports = {name: free_port(port) for name, port in USUAL.items()}
         stores = {
@@ -57,7 +66,10 @@ class Crew:
             "VICTORIA_ENDPOINT": f"http://127.0.0.1:{ports['victoriametrics']}/opentelemetry/v1/metrics",
             "SPAN_METRICS_FLUSH": "5s",
         }
-        configs = [CONFIG, VICTORIA] if os.environ.get("TRACES_ENDPOINT") else [CONFIG, FILES, VICTORIA]
+        stated = [name for name in ("TRACES_ENDPOINT", "LOGS_ENDPOINT") if os.environ.get(name)]
+        if len(stated) == 1:
+            raise ServerError(f"only {stated[0]} is set: set TRACES_ENDPOINT and LOGS_ENDPOINT, or neither, and then both go into files")
+        configs = [CONFIG, VICTORIA] if stated else [CONFIG, FILES, VICTORIA]
         self.servers = [
             prometheus(programs["prometheus"], self.run, ports["prometheus"], scrape=ports["self"]),
             victoria_metrics(programs["victoria-metrics"], self.run, ports["victoriametrics"], scrape=ports["self"]),
@@ -66,7 +78,7 @@ class Crew:
         self.otlp = f"http://127.0.0.1:{ports['grpc']}"
         self.places = {
             "send to": f"OTEL_EXPORTER_OTLP_ENDPOINT={self.otlp}   (HTTP: port {ports['http']})",
-            "dashboards": f"http://127.0.0.1:{ports['victoriametrics']}/vmui/#/dashboards",
+            "dashboards": f"http://127.0.0.1:{ports['victoriametrics']}/vmui/#/dashboards?{SHOWN}",
             "ask": f"http://127.0.0.1:{ports['victoriametrics']}/vmui/",
             "alerts": f"http://127.0.0.1:{ports['prometheus']}/api/v1/alerts",
             "files": f"{self.run}: septum-replay.jsonl has every span and recording, logs.jsonl every event",
@@ -85,30 +97,32 @@ class Crew:
         self.seed += 1
         return orders(self.run, self.otlp, "--seed", str(self.seed), "--concurrency", "4")
 
-    def watch(self) -> None:
-        """Note what ends until SIGTERM comes; only the example, when it has done its orders, begins again."""
-        stop: list[int] = []
-        signal.signal(signal.SIGTERM, lambda number, _: stop.append(number))
-        while not stop:
+    def watch(self) -> NoReturn:
+        """Note what ends, for ever; only the example, when it has done its orders, begins again.
+
+        Raises:
+            Replaced: The folder is another's now.
+        """
+        while True:
             time.sleep(0.2)
+            if read_state(self.run).get("pid") != os.getpid():
+                raise Replaced(f"{self.run} was taken away")
             for place, server in enumerate(self.servers):
                 if server.ending() == "is running" or server.name in self.ended:
                     continue
                 if server.name == "orders" and server.ending() == "ended":
                     self.servers[place] = self.orders()
                     self.servers[place].start()
-                    continue
-                self.ended[server.name] = server.ending()
-                print(f"{server.name} {server.ending()}; its log is {server.log}", flush=True)
+                else:
+                    self.ended[server.name] = server.ending()
+                    print(f"{server.name} {server.ending()}; its log is {server.log}", flush=True)
                 self.tell("up")
 
     def stop(self) -> None:
         """Stop all, those that send before those that receive."""
         for server in reversed(self.servers):
-            if server.ending() == "is running":
-                self.ended.setdefault(server.name, "stopped")
+            self.ended.setdefault(server.name, "stopped" if server.ending() == "is running" else server.ending())
             server.stop()
-        self.tell("down")
 
     def tell(self, stage: str, trouble: str = "") -> None:
         """Write how things are, in one step, so that nobody reads half of it."""
@@ -133,16 +147,26 @@ class Crew:
 
 
 @contextlib.contextmanager
-def locked(run: Path) -> Iterator[bool]:
-    """Yield whether this process may run the pipeline: only one at a time holds the lock, and it falls with its process."""
+def locked(run: Path, *, patience: float = 0.0) -> Iterator[bool]:
+    """Yield whether this process may run the pipeline: only one at a time holds the lock, and it falls with its process.
+
+    Args:
+        patience: So many seconds it tries; somebody who only asks holds the lock for a moment.
+    """
     run.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
     with (run / "lock").open("w", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() < until:
+                    time.sleep(0.02)
+                    continue
+                yield False
+            else:
+                yield True
+            return
 
 
 def runs(run: Path) -> bool:
@@ -162,54 +186,74 @@ def read_state(run: Path) -> dict[str, Any]:
 
 def stay(run: Path, *, example: bool) -> int:
     """Be the process that stays behind."""
-    with locked(run) as free:
+
+    def stop(*_: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped
+
+    with locked(run, patience=1.0) as free:
         if not free:
             return 1
         crew = Crew(run, example=example)
+        trouble = ""
         try:
+            signal.signal(signal.SIGTERM, stop)
             crew.start()
             crew.watch()
-        except (BuildError, ServerError) as error:
-            print(error, flush=True)
+        except Stopped:
+            pass
+        except Replaced:
             crew.stop()
-            crew.tell("down", str(error))
             return 1
+        except (BuildError, ServerError, OSError) as error:
+            trouble = str(error)
+            print(trouble, flush=True)
         crew.stop()
-    return 0
+        crew.tell("down", trouble)
+        return 1 if trouble else 0
 
 
 def up(run: Path, *, example: bool) -> int:
-    """Start the pipeline unless it runs, and say where everything is; 1 if something is not well."""
-    if runs(run):
-        return status(run)
-    (run / "state.json").unlink(missing_ok=True)
-    command: list[str | Path] = [sys.executable, Path(__file__).resolve(), "stay", "--run", run, *([] if example else ["--no-example"])]
-    with (run / "up.log").open("a", encoding="utf-8") as log:
-        staying = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    said = ""
-    while (state := read_state(run)).get("stage") not in {"up", "down"}:
-        if staying.poll() is not None:
-            break
-        if state.get("stage") == "building" and not said:
-            said = f"building the servers if they are not built yet (make collector); progress is in {run / 'up.log'}"
-            print(said, flush=True)
-        time.sleep(0.1)
+    """Start the pipeline unless it runs, and say where everything is; 1 if something is not well.
+
+    Whoever interrupts it has nothing left running.
+    """
+    if not runs(run):
+        build()
+        command: list[str | Path] = [sys.executable, Path(__file__).resolve(), "stay", "--run", run, *([] if example else ["--no-example"])]
+        with (run / "up.log").open("a", encoding="utf-8") as log:
+            staying = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        try:
+            while staying.poll() is None and read_state(run).get("pid") != staying.pid:
+                time.sleep(0.05)
+            settled(run)
+        except BaseException:
+            staying.terminate()
+            staying.wait()
+            raise
     return status(run)
+
+
+def settled(run: Path) -> dict[str, Any]:
+    """Return the state once nothing is on the way up any more."""
+    while (state := read_state(run)).get("stage") not in {"up", "down"} and runs(run):
+        time.sleep(0.1)
+    return state
 
 
 def status(run: Path) -> int:
     """Say what runs and where it is; 1 if something ended that should not have."""
-    state = read_state(run)
+    state = settled(run)
     if not runs(run):
         trouble = state.get("trouble")
         if state and state["stage"] != "down":
             trouble = f"the process that watches over it (pid {state['pid']}) was killed, and took the others with it"
         print(f"Septum's pipeline is down{f': {trouble}' if trouble else ''}", file=sys.stderr if trouble else sys.stdout)
         return 1
-    print("Septum's pipeline is up, and stays up until `make down`:")
+    ended = [server for server in state["servers"] if server["ending"]]
+    print(f"Septum's pipeline is up, {'but not whole' if ended else 'and stays up until `make down`'}:")
     for what, where in state["places"].items():
         print(f"  {what:11} {where}")
-    ended = [server for server in state["servers"] if server["ending"]]
     for server in state["servers"]:
         print(f"  {server['name']:16} {server['ending'] or 'pid ' + str(server['pid']):24} {server['log']}")
     for server in ended:
@@ -222,12 +266,16 @@ def down(run: Path) -> int:
     if not runs(run):
         print("Septum's pipeline is not running")
         return 0
-    os.kill(read_state(run)["pid"], signal.SIGTERM)
-    patience = time.monotonic() + 60
+    patience, told = time.monotonic() + 60, set[int]()
     while runs(run):
         if time.monotonic() > patience:
             print(f"it does not end; see {run / 'up.log'}", file=sys.stderr)
             return 1
+        pid = read_state(run).get("pid", 0)
+        if pid and pid not in told:
+            told.add(pid)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         time.sleep(0.1)
     for server in read_state(run)["servers"]:
         print(f"  {server['name']:16} {server['ending']}")
@@ -242,11 +290,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-example", action="store_true", help="without the orders example")
     options = parser.parse_args(arguments)
     run: Path = options.run.resolve()
-    if options.what == "up":
-        return up(run, example=not options.no_example)
-    if options.what == "stay":
-        return stay(run, example=not options.no_example)
-    return status(run) if options.what == "status" else down(run)
+    try:
+        if options.what == "up":
+            return up(run, example=not options.no_example)
+        if options.what == "stay":
+            return stay(run, example=not options.no_example)
+        return status(run) if options.what == "status" else down(run)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 if __name__ == "__main__":

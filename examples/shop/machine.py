@@ -168,7 +168,8 @@ def AwaitingConfirmation() -> None:
         ]
 
 
-@septum.state
+# Nobody packs for half a minute: then an alert should wake somebody.
+@septum.state(config=StateConfiguration(expect=30))
 def Packing() -> None:
     @septum.events
     class Events(Enum):

@@ -15,6 +15,7 @@ import itertools
 import json
 import random
 import resource
+import signal
 import sys
 import time
 from collections import Counter
@@ -342,12 +343,14 @@ async def pulse() -> None:
 
 
 async def run(seconds: float, trouble_at: float | None, rate: float, seed: int) -> None:
-    """Run the depot."""
-    work = [asyncio.create_task(coroutine) for coroutine in (parcels(rate, seed), gate(), desk(), scanner(), pulse())]
+    """Run the depot until the time is over, or SIGTERM comes."""
+    told = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, told.set)
+    work = [asyncio.create_task(coroutine) for coroutine in (parcels(rate, seed), gate(), desk(), scanner(), pulse(), told.wait())]
     if trouble_at is not None:
         loop.call_later(trouble_at, setattr, Trouble, "now", True)
-    done, _ = await asyncio.wait(work, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    done, _ = await asyncio.wait(work, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in done:
         task.result()
     for task in work:
@@ -364,7 +367,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", default="depot")
     options = parser.parse_args()
-    with septum.otel.setup(options.name, metrics="full"), contextlib.suppress(KeyboardInterrupt):
+    with septum.otel.setup(options.name, metrics="full"):
         asyncio.run(run(options.seconds, options.trouble_at, options.rate, options.seed))
     print(json.dumps(LEDGER.counts))
     return 0

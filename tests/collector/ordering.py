@@ -6,20 +6,24 @@ RECORD=FILE python ordering.py FILE --orders 100      the machines are recorded 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples"))
 
 import orders
 from septum.replay import FileSink, LogsSink, Recorder
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 example: Any = orders
-"""The example, of which two things are replaced."""
+"""The example, of which three things are replaced."""
 
 
 def main() -> int:
@@ -43,9 +47,25 @@ def main() -> int:
         return audit(books)
 
     example.audit = keep
+    ask_again()
     if "RECORD" in os.environ:
         record(Path(os.environ["RECORD"]))
     return int(example.main(arguments))
+
+
+def ask_again() -> None:
+    """Have customers who answered ask one thing more when all is over: no machine takes that message any more."""
+    deliver = example.Customers._deliver
+
+    def talk(customers: Any, answer: Any, send: Callable[[object], object]) -> None:
+        deliver(customers, answer, send)
+        asyncio.get_running_loop().call_later(1.5, ask, customers, send)
+
+    def ask(customers: Any, send: Callable[[object], object]) -> None:
+        customers.sent += 1
+        send("Is it here yet?")
+
+    example.Customers._deliver = talk
 
 
 def record(into: Path) -> None:

@@ -61,7 +61,7 @@ def wait(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 90.0) -> None:
     """Return when *true* says so; AssertionError with *what* after *seconds*."""
     end = time.monotonic() + seconds
     while not true():

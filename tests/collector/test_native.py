@@ -8,15 +8,15 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.collector.stack import COLLECTOR, clean_environment, servers, until
+from tests.collector.stack import COLLECTOR, Backend, clean_environment, servers, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -27,10 +27,23 @@ class Native:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, what: str) -> subprocess.CompletedProcess[str]:
-        """Run `up.py what`."""
+    def begin(self, what: str, **variables: str) -> subprocess.Popen[str]:
+        """Begin `up.py what`."""
         command = [sys.executable, COLLECTOR / "native" / "up.py", what, "--run", self.folder]
-        return subprocess.run(command, env=clean_environment(), capture_output=True, text=True, timeout=120, check=False)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # Whoever runs tests in the background has Ctrl-C ignored, and so have all processes below.
+        return subprocess.Popen(command, env=clean_environment(**variables), text=True, **pipes, preexec_fn=_heed_interrupts)  # noqa: PLW1509 - one call, no lock
+
+    def __call__(self, what: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run `up.py what`."""
+        running = self.begin(what, **variables)
+        output, said = running.communicate(timeout=120)
+        return subprocess.CompletedProcess(running.args, running.returncode, output, said)
+
+    @property
+    def starts(self) -> bool:
+        """Whether somebody has begun to start it."""
+        return (self.folder / "state.json").exists()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -42,6 +55,10 @@ class Native:
         """Return the process of a server."""
         (found,) = [server["pid"] for server in self.state["servers"] if server["name"] == name]
         return int(found)
+
+
+def _heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def lives(pid: int) -> bool:
@@ -79,6 +96,22 @@ def test_up_starts_everything_and_says_where_it_is(native: Native) -> None:
     assert (again.returncode, again.stdout) == (0, native("status").stdout)
 
 
+def test_traces_and_logs_go_to_a_store_that_is_named(native: Native) -> None:
+    """With both addresses set, what the example tells comes there; with one of them it says what is missing, and starts nothing."""
+    backend = Backend()
+    backend.up()
+    addresses = {f"{what.upper()}_ENDPOINT": f"http://127.0.0.1:{backend.port}/v1/{what}" for what in ("traces", "logs")}
+    try:
+        done = native("up", TRACES_ENDPOINT=addresses["TRACES_ENDPOINT"])
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "only TRACES_ENDPOINT is set: set TRACES_ENDPOINT and LOGS_ENDPOINT, or neither" in done.stderr
+        assert native("up", **addresses).returncode == 0
+        until(lambda: backend.spans and backend.records, "spans and events in the store")
+    finally:
+        native("down")
+        backend.down()
+
+
 def test_a_killed_process_is_named(native: Native) -> None:
     """Whoever asks after a kill is told which it was, how it ended, and where its log is."""
     native("up")
@@ -110,6 +143,67 @@ def test_a_killed_parent_takes_its_children_with_it(native: Native) -> None:
     os.kill(native.state["pid"], signal.SIGKILL)
     until(lambda: not any(lives(pid) for pid in pids), "all ended")
     assert "was killed, and took the others with it" in native("status").stderr
+
+
+def test_an_interrupted_up_leaves_nothing(native: Native) -> None:
+    """Ctrl-C while it starts stops what had started; it takes no traceback to say so."""
+    starting, staying = frozen_in_its_start(native)
+    starting.send_signal(signal.SIGINT)
+    os.kill(staying, signal.SIGCONT)
+    output, said = starting.communicate(timeout=180)
+    assert (starting.returncode, output, said) == (130, "", "interrupted\n")
+    assert [server["pid"] for server in native.state["servers"] if server["pid"] and lives(server["pid"])] == []
+    assert native("status").stdout == "Septum's pipeline is down\n"
+
+
+def frozen_in_its_start(native: Native) -> tuple[subprocess.Popen[str], int]:
+    """Return `up`, which waits, and the process that it waits for, which stands still before all is well."""
+    while True:
+        starting = native.begin("up")
+        until(lambda: native.starts, "it has begun")
+        staying = native.state["pid"]
+        os.kill(staying, signal.SIGSTOP)
+        if native.state["stage"] == "starting":
+            return starting, staying
+        # It was too quick for us: once more.
+        os.kill(staying, signal.SIGCONT)
+        starting.communicate()
+        native("down")
+        (native.folder / "state.json").unlink()
+
+
+def test_two_at_once_start_one_pipeline(native: Native) -> None:
+    """Both say the same, and there is one to stop."""
+    both = [native.begin("up") for _ in range(2)]
+    first, second = [(*each.communicate(timeout=120), each.returncode) for each in both]
+    assert first == second == (native("status").stdout, "", 0)
+
+
+def test_down_stops_what_is_still_starting(native: Native) -> None:
+    """Whoever waits for it is told that it is down."""
+    if sys.platform != "linux":
+        pytest.skip("other systems do not say which signals wait")
+    starting, staying = frozen_in_its_start(native)
+    stopping = native.begin("down")
+    until(lambda: pending(staying), "down has asked it to end")
+    os.kill(staying, signal.SIGCONT)
+    assert (stopping.communicate(timeout=180)[1], stopping.returncode) == ("", 0)
+    output, said = starting.communicate(timeout=180)
+    assert (starting.returncode, output, said) == (1, "Septum's pipeline is down\n", "")
+
+
+def pending(pid: int) -> bool:
+    """Tell whether a signal waits for the process; Linux only."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines())
+    return int(lines["ShdPnd"], 16) != 0
+
+
+def test_a_pipeline_without_its_folder_ends(native: Native) -> None:
+    """`make clean` takes the folder away: nothing goes on that nobody can stop any more."""
+    native("up")
+    pids = [native.state["pid"], *(server["pid"] for server in native.state["servers"])]
+    (native.folder / "state.json").unlink()
+    until(lambda: not any(lives(pid) for pid in pids), "all ended")
 
 
 def test_a_server_that_ends_at_once_is_named(tmp_path: Path) -> None:

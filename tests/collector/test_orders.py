@@ -20,9 +20,6 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).resolve().parent
 
-# What the orders cannot fill: no state of theirs has expect=, and none of their messages is dropped. The depot does (test_alerts.py).
-SILENT = {("Overdue", "limit"), ("Overdue", "ratio"), ("Dropped messages", "{{septum_machine_name}}")}
-
 
 class Run(NamedTuple):
     """A pipeline after a run of the orders, and the example's own books."""
@@ -65,14 +62,14 @@ def ask_all(run: Run) -> set[tuple[str, str]]:
 
 
 def test_every_panel_has_data_with_its_labels(run: Run) -> None:
-    """Each expression of each dashboard gives a number for the orders, but for the few that ask about what orders do not have."""
-    assert ask_all(run) == SILENT
+    """Each expression of each dashboard gives a number for the orders."""
+    assert ask_all(run) == set()
 
 
 def test_every_panel_has_data_from_native_histograms(native: Run) -> None:
     """With exponential histograms the same panels have data: each expression asks for both kinds."""
     assert native.pipeline.ask("septum_state_duration_seconds_bucket") == []
-    assert ask_all(native) == SILENT
+    assert ask_all(native) == set()
 
 
 def test_transitions_by_edge_are_the_examples_own(run: Run) -> None:
@@ -162,7 +159,7 @@ def test_population_is_exact_at_rest(run: Run) -> None:
             lambda: {m["septum_state_name"]: v for m, v in run.pipeline.ask(counted)} == machines, "seven open gates and three closed ones"
         )
     finally:
-        running.communicate("done\n", timeout=30)
+        running.communicate("done\n", timeout=180)
 
 
 def test_the_files_have_every_span_and_no_recording_is_sent_away(run: Run) -> None:

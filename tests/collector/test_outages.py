@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from septum.replay import load
 from tests.collector.stack import Pipeline, servers, until, wait
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ DEPOT = servers.ROOT / "tests" / "collector" / "depot.py"
 
 def books_of(process: subprocess.Popen[str]) -> dict[str, int]:
     """Return the books of a depot that ends by itself."""
-    output, said = process.communicate(timeout=90)
+    output, said = process.communicate(timeout=180)
     assert process.returncode == 0, output + said
     books: dict[str, int] = json.loads(output.splitlines()[-1])
     return books
@@ -42,8 +44,11 @@ def written(pipeline: Pipeline) -> set[str]:
 
 
 def harmless(books: Mapping[str, int]) -> None:
-    """Say that the program stood still for no longer than a busy machine makes anything stand still, and stayed small."""
-    assert books["longest standstill, ms"] < 1000
+    """Say that the program stood still for no longer than a busy machine makes anything stand still, and stayed small.
+
+    Who waits for an exporter waits for its deadline, which is 10 s.
+    """
+    assert books["longest standstill, ms"] < 3000
     assert books["most memory, MB"] < 400
 
 
@@ -60,11 +65,11 @@ def test_back_ends_that_are_down_for_half_a_minute_get_everything_later(programs
         pipeline.prometheus.start()
         pipeline.prometheus.wait_until_well()
         books = books_of(depot)
-        until(lambda: pipeline.backend.spans.keys() == written(pipeline), "every span in the store", 60)
+        until(lambda: pipeline.backend.spans.keys() == written(pipeline), "every span in the store")
         assert len(pipeline.backend.spans) > before + 1000
-        until(lambda: edges(pipeline) == counted(books), "every transition counted", 60)
+        until(lambda: edges(pipeline) == counted(books), "every transition counted")
         events = [record for line in pipeline.lines("logs.jsonl") for record in records_in(line)]
-        until(lambda: len(pipeline.backend.records) >= len({key_of(event) for event in events}), "every event in the store", 60)
+        until(lambda: len(pipeline.backend.records) >= len({key_of(event) for event in events}), "every event in the store")
         harmless(books)
 
 
@@ -82,7 +87,7 @@ def test_a_killed_collector_delivers_what_its_queue_had(programs: Mapping[str, P
         assert pipeline.backend.spans.keys() == set()
         pipeline.backend.up()
         pipeline.collector.start()
-        until(lambda: pipeline.backend.spans.keys() >= held, "all that the queue held", 60)
+        until(lambda: pipeline.backend.spans.keys() >= held, "all that the queue held")
         assert pipeline.backend.spans.keys() == held
 
 
@@ -96,8 +101,8 @@ def test_a_collector_killed_in_the_middle_costs_the_program_nothing(programs: Ma
         assert depot.poll() is None
         pipeline.collector.start()
         books = books_of(depot)
-        until(lambda: edges(pipeline) == counted(books), "every transition counted", 60)
-        until(lambda: pipeline.backend.spans.keys() >= written(pipeline), "every span that came", 60)
+        until(lambda: edges(pipeline) == counted(books), "every transition counted")
+        until(lambda: pipeline.backend.spans.keys() >= written(pipeline), "every span that came")
         harmless(books)
 
 
@@ -106,6 +111,21 @@ def test_without_a_collector_the_program_does_not_notice(programs: Mapping[str, 
     with Pipeline(programs, tmp_path) as pipeline:
         pipeline.collector.stop()
         harmless(books_of(pipeline.process(DEPOT, "--seconds", "8", "--rate", "20")))
+
+
+def test_what_a_full_queue_made_the_program_send_twice_is_replayed_once(programs: Mapping[str, Path], tmp_path: Path) -> None:
+    """The collector refuses a batch that is in the file already, the program repeats it, and the loader takes each span once."""
+    small = "yaml:exporters::otlp_http/traces::sending_queue: {queue_size: 50, sizer: items, batch: {min_size: 1, max_size: 10}}"
+    with Pipeline(programs, tmp_path, configs=(small,)) as pipeline:
+        pipeline.backend.down()
+        books = books_of(pipeline.process(DEPOT, "--seconds", "6", "--rate", "20"))
+        spans = Counter(span["spanId"] for span in pipeline.spans_in("septum-replay.jsonl"))
+    assert max(spans.values()) > 1
+    runs = load(tmp_path / "septum-replay.jsonl")
+    visits = sum(count for what, count in books.items() if what.startswith("visit "))
+    assert sum(len(run.steps) for run in runs) == visits
+    assert sum(run.duplicates for run in runs) > 0
+    assert [run.gaps for run in runs if run.gaps] == []
 
 
 def records_in(line: dict[str, Any]) -> list[dict[str, Any]]:

@@ -223,6 +223,10 @@ def _by_state(values: Mapping[tuple[str, str], float]) -> list[Observation]:
     return [Observation(value, {semconv.MACHINE_NAME: name, semconv.STATE_NAME: state}) for (name, state), value in values.items()]
 
 
+ACCEPTED = frozenset({semconv.DropReason.FILTERED, semconv.DropReason.OVERFLOW_NEWEST, semconv.DropReason.CLOSED})
+"""Why a message is dropped that never was in the mailbox, and whose sender goes on."""
+
+
 class Counting(Hooks):
     """Counts; what it overrides decides what the engine has to tell, so that each level is a class."""
 
@@ -256,8 +260,10 @@ class Counting(Hooks):
             self._instruments.unhandled.add(run.name, run.state(machine.state))
 
     def message_dropped(self, fact: facts.MessageDropped, /) -> None:
-        """Count."""
+        """Count; what was dropped before it was queued was accepted all the same, unless its sender was told."""
         self._instruments.dropped.add(fact.origin[1], fact.reason)
+        if not fact.number and fact.reason in ACCEPTED:
+            self._instruments.enqueued.add(fact.origin[1])
 
     def retry_scheduled(self, fact: facts.RetryScheduled, /) -> None:
         """Count."""
