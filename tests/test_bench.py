@@ -124,10 +124,32 @@ def test_page_without_marks_is_refused_and_kept(tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8") == "prose"
 
 
-def test_docs_page_has_the_marks() -> None:
-    """docs/performance.md can take the table."""
+@pytest.mark.parametrize("name", ["bench", "pipeline", "replay", "loading"])
+def test_docs_page_has_the_marks(name: str) -> None:
+    """docs/performance.md can take each table."""
     text = command.PAGE.read_text(encoding="utf-8")
-    assert text.index(table.START) < text.index(table.END)
+    assert text.index(f"<!-- {name}: start -->") < text.index(f"<!-- {name}: end -->")
+
+
+def test_goals_are_shown_and_put_between_their_own_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On the terminal with their bounds, and in the page where the name says."""
+    page = tmp_path / "page.md"
+    page.write_text("<!-- replay: start -->\n<!-- replay: end -->\n", encoding="utf-8")
+    monkeypatch.setattr(table, "PAGE", page)
+    found = [table.row("a replay", "the run", 2.0, "x", must=3.0, aim=1.0)]
+    table.show(found, "Minima.", "replay", write=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "Minima.",
+        "",
+        "what      against  measured            must             aim",
+        "--------  -------  --------  --------------  --------------",
+        "a replay  the run    2.00 x  <= 3.00 x PASS  <= 1.00 x miss",
+    ]
+    assert page.read_text(encoding="utf-8") == "<!-- replay: start -->\n<!-- replay: end -->\n"
+    table.show(found, "Minima.", "replay", write=True)
+    assert "| a replay | the run | 2.00 x | <= 3.00 x PASS | <= 1.00 x miss |\n\n<!-- replay: end -->" in page.read_text(encoding="utf-8")
 
 
 def test_everything_measured_goes_into_the_file() -> None:

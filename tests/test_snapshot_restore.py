@@ -1039,3 +1039,37 @@ def test_subclass_is_restored_as_itself() -> None:
         assert type(await Mine.restore(kept, Idle)) is Mine
 
     run(scene())
+
+
+def test_what_was_decided_before_a_reset_is_not_in_a_snapshot() -> None:
+    """Cancelled in on_leave and reset, a machine has nothing decided any more, and its snapshot can be read back."""
+
+    @septum.state(config=StateConfiguration(can_dwell=True))
+    def Leaving() -> None:
+        @septum.on_state
+        async def on_state(ctx):
+            return None if ctx.msg is None else Leaving
+
+        @septum.on_leave
+        async def on_leave(ctx):
+            await asyncio.sleep(3600.0)
+
+        @septum.transitions
+        def transitions():
+            return [Leaving]
+
+    async def main() -> None:
+        fsm: StateMachine[Any] = StateMachine(Leaving)
+        await fsm.initialize()
+        fsm.send_message("go")
+        leaving = asyncio.create_task(fsm.run(timeout=0))
+        await settle()
+        leaving.cancel()
+        await asyncio.gather(leaving, return_exceptions=True)
+        assert fsm.snapshot().stage == "leave"
+        await fsm.reset()
+        kept = fsm.snapshot()
+        assert (kept.stage, kept.decided) == ("first", None)
+        assert Snapshot.from_json(kept.to_json()) == kept
+
+    asyncio.run(main())

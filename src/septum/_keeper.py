@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
 
 from septum import _errors
 from septum import _facts as facts
@@ -12,7 +12,7 @@ from septum._driver import Driver
 from septum._fit import describe
 from septum._gate import gate
 from septum._message import Envelope, priority_of
-from septum._mode import BLOCKED, BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FRESH, PAUSED, RETRIED, STAGE, WAIT
+from septum._mode import BLOCKED, BUSY, CLOSED, DELAY, DONE, EQUIPPED, FAILED, FRESH, LEAVE, PAUSED, RETRIED, STAGE, WAIT
 from septum._pace import paces
 from septum._snapshot import Counts, Decided, KeptMessage, Snapshot, Trace
 from septum._step import Move, retry_delay
@@ -28,6 +28,20 @@ Timers: TypeAlias = Literal["resume", "remaining", "restart"]
 
 # By the numbers of `_mode`.
 _BY_NUMBER: Final[tuple[Stage, ...]] = ("first", "wait", "enter", "enter_wait", "leave", "delay", "timeout", "fail")
+
+
+class Standing(NamedTuple):
+    """Where a machine stands in its visit.
+
+    Attributes:
+        stage: Which call is due, or at work.
+        left: Seconds until the visit's timeout, or the delay of a retry, is over; below zero if it was over; None without one.
+        waiting: Numbers of the messages that wait, 0 for those that have none.
+    """
+
+    stage: Stage
+    left: float | None
+    waiting: list[int]
 
 
 def check_timers(snapshot: object, timers: object) -> None:
@@ -88,21 +102,18 @@ class Keeper(Driver[T]):
     def _write_down(self, reason: str, extra: Encoder | None) -> Snapshot:
         mode, plan, node, aside = self._mode, self._plan, self._node, self._side()
         now = plan.now()
-        number = mode & STAGE
         is_under_way = not mode & (FRESH | DONE)
-        left = None if self._deadline is None or not is_under_way else self._deadline - now
-        if number != DELAY and node.timeout is None:
-            left = None  # a fast loop leaves that of an earlier state behind
+        standing = self._standing()
         return Snapshot(
             machine_id=self.machine_id,
             name=plan.name,
             state=node.name,
-            stage="fresh" if mode & FRESH else "complete" if mode & DONE else _BY_NUMBER[number],
+            stage=standing.stage,
             failed=bool(mode & FAILED),
             stack=self._stack_names(),
             retries={name: count for name, count in aside.retries.items() if count},
-            deadline=None if left is None or abs(left) == float("inf") else left,
-            fired=is_under_way and number != DELAY and node.timeout is not None and self._deadline is None,
+            deadline=standing.left,
+            fired=is_under_way and standing.stage != "delay" and node.timeout is not None and self._deadline is None,
             decided=self._write_decided(extra),
             messages=tuple(self._write_message(index, item, now, extra) for index, item in enumerate(self._mailbox)),
             common=write(self.common, "common", extra),
@@ -114,9 +125,22 @@ class Keeper(Driver[T]):
             reason=reason,
         )
 
+    def _standing(self) -> Standing:
+        """Return where the machine stands, also in the middle of a step."""
+        mode = self._mode
+        number = mode & STAGE
+        stage: Stage = "fresh" if mode & FRESH else "complete" if mode & DONE else _BY_NUMBER[number]
+        left = None
+        # A fast loop leaves the deadline of an earlier state behind.
+        if self._deadline is not None and not mode & (FRESH | DONE) and (number == DELAY or self._node.timeout is not None):
+            left = self._deadline - self._plan.now()
+        waiting = [item.number if isinstance(item, Envelope) else 0 for item in self._mailbox]
+        return Standing(stage, None if left is None or abs(left) == float("inf") else left, waiting)
+
     def _write_decided(self, extra: Encoder | None) -> Decided | None:
         pending = self._side().pending
-        if pending is None or self._mode & (FRESH | DONE):
+        # What was decided before an on_leave that did not return stays behind where that call is not due any more.
+        if pending is None or self._mode & (FRESH | DONE) or self._mode & STAGE != LEAVE:
             return None
         move, outcome, error = pending
         return Decided(

@@ -67,17 +67,21 @@ __all__ = [
     "OTHER",
     "PROCESS_RUNTIME_VERSION",
     "RECORDING_COMMON_DIGEST",
+    "RECORDING_DEADLINE",
     "RECORDING_DIGEST",
     "RECORDING_ENCODING",
     "RECORDING_ERROR_STATE",
     "RECORDING_INDEX",
     "RECORDING_LEVEL",
+    "RECORDING_MAILBOX",
     "RECORDING_OWN",
     "RECORDING_REDACTED",
     "RECORDING_RESUMED",
     "RECORDING_RETRIES",
     "RECORDING_SIZE",
+    "RECORDING_STAGE",
     "RECORDING_TIME",
+    "RECORDING_TIMEOUTS",
     "RECORDING_VERSION",
     "RETRY_COUNT",
     "RETRY_LIMIT",
@@ -277,6 +281,18 @@ RECORDING_ERROR_STATE: Final = "septum.recording.error_state"
 
 RECORDING_RETRIES: Final = "septum.recording.retries"
 """States with retry counts above zero at the start, each as its name, a space and the count."""
+
+RECORDING_TIMEOUTS: Final = "septum.recording.timeouts"
+"""States with a timeout, each as its name, a space and the seconds."""
+
+RECORDING_STAGE: Final = "septum.recording.stage"
+"""Which call is due or at work, as `Snapshot.stage` names it."""
+
+RECORDING_DEADLINE: Final = "septum.recording.deadline"
+"""Seconds until the timeout, or the delay of a retry, is over; below zero if it is over."""
+
+RECORDING_MAILBOX: Final = "septum.recording.mailbox"
+"""Numbers of the messages that wait and have one, in the order in which they are taken."""
 
 VERSION: Final = "septum.version"
 """Version of Septum."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 RESULTS = ROOT / "tests" / "bench" / "results.json"
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = table.PAGE
 ROUNDS, GENERATIONS = 9, 5
 QUICK_ROUNDS, QUICK_GENERATIONS = 4, 2
 BAR = 30

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "performance.md"
-START, END = "<!-- pipeline: start -->", "<!-- pipeline: end -->"
 MACHINES, PACE = 40, 0.02
 """So many machines, each of which takes a step every so many seconds: 2,000 visits a second."""
 
@@ -233,14 +231,6 @@ def as_markdown(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def put_into(page: Path, table: str) -> None:
-    """Replace what stands between the two marks of *page*."""
-    text = page.read_text(encoding="utf-8")
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    page.write_text(f"{before}{START}\n\n{table}\n\n{END}{after}", encoding="utf-8")
-
-
 def main(words: Sequence[str] | None = None) -> int:
     """Measure as *words* say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -255,7 +245,10 @@ def main(words: Sequence[str] | None = None) -> int:
     table = as_markdown(measure(options.seconds))
     print(table)
     if options.write:
-        put_into(PAGE, table)
+        # Not above: the program that is measured is this file as well, and what it imports is in its memory.
+        from tests.bench.table import PAGE, put_into
+
+        put_into(PAGE, f"\n{table}\n", "pipeline")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.bench.metrics import METRICS
@@ -10,13 +11,15 @@ from tests.bench.subjects import SUBJECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from tests.bench.harness import Measured
     from tests.bench.timings import Pair
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "performance.md"
+"""The docs page that takes the tables."""
+
 START, END = "<!-- bench: start -->", "<!-- bench: end -->"
-"""What surrounds the generated part of the docs page."""
+"""What surrounds the generated part of that page; those of the other programs have their names in place of "bench"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,18 +283,27 @@ def as_markdown(lines: Sequence[tuple[str, ...]]) -> str:
     return "\n".join([drawn[0], f"| --- |{' ---: |' * (len(lines[0]) - 1)}", *drawn[1:]])
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the marks of *page* by *text*.
+def put_into(page: Path, text: str, name: str = "bench") -> None:
+    """Replace what stands between the marks of *page* that have this name by *text*.
 
     Raises:
-        ValueError: The page has no marks, or in the wrong order; it is as before.
+        ValueError: The page has no such marks, or in the wrong order; it is as before.
     """
+    first, last = START.replace("bench", name), END.replace("bench", name)
     whole = page.read_text(encoding="utf-8")
-    before, start, rest = whole.partition(START)
-    _, end, after = rest.partition(END)
+    before, start, rest = whole.partition(first)
+    _, end, after = rest.partition(last)
     if not start or not end:
-        raise ValueError(f"{page} has no lines {START!r} and {END!r} to put the table between")
-    page.write_text(f"{before}{START}\n{text}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{page} has no lines {first!r} and {last!r} to put the table between")
+    page.write_text(f"{before}{first}\n{text}\n{last}{after}", encoding="utf-8")
+
+
+def show(found: Sequence[Row], about: str, name: str, *, write: bool) -> None:
+    """Print goals with a line about them, and put both between the marks of that name in docs/performance.md if *write* says so."""
+    lines = [HEAD, *(line.cells() for line in found)]
+    print(about, as_text(lines), sep="\n\n")
+    if write:
+        put_into(PAGE, f"\n{about}\n\n{as_markdown(lines)}\n", name)
 
 
 def as_json(measured: Measured, found: Sequence[Row]) -> dict[str, Any]:

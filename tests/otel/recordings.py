@@ -248,6 +248,18 @@ async def _play(export: Export) -> None:
     with suppress(asyncio.CancelledError):
         await serving
 
+    # Written down after a retry and before its timeout, and seen anew there; its data are too long.
+    fsm = machine(Clerk, common_data={"long": LONGER})
+    await fsm.tick()
+    fsm.send_message(Ask.RETRY)
+    await fsm.tick()
+    clock.advance(2.0)
+    await fsm.tick()
+    fsm.snapshot("retried")
+    fsm.detach(export.hooks)
+    fsm.attach(export.hooks)
+    await fsm.close()
+
     # Steps are told together only where nobody wants to know of each.
     with Recorder(LogsSink(export.loggers)) as recorder:
         await machine(Ping, hooks=(recorder,)).run(max_iterations=10)

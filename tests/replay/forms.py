@@ -7,17 +7,31 @@ import copy
 import gzip
 import json
 import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import zstandard
 from opentelemetry.exporter.otlp.json.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans as encode_protobuf
 
+from septum.replay import _documents, _recorded
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Document = dict[str, Any]
 BATCH = 7
+
+
+@contextmanager
+def standard_library_only() -> Iterator[None]:
+    """Read as without the extra `replay`."""
+    before = _documents._quick, _recorded._quick
+    _documents._quick = _recorded._quick = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        _documents._quick, _recorded._quick = before
 
 
 def batches(spans: Sequence[Any]) -> list[Sequence[Any]]:

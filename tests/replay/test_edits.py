@@ -27,6 +27,21 @@ from septum.replay import (
 from tests.replay.plays import Boom, E, Ping, record, serve, state, two, waiting
 
 
+def test_handler_that_raises_beyond_the_recording_ends_the_answer():
+    """Nobody knows whether its caller would have gone on, where none did then."""
+
+    async def on_state(ctx: Any) -> Any:
+        if ctx.msg == "bad":
+            raise Boom("no good")
+        return E.ON if ctx.msg == "on" else None
+
+    records = record(two(on_state), lambda m: serve(m, (1, "a"), (2, "on"), end=4))
+    answer = what_if(records, two(on_state), ['change message 1 to "bad"'])
+
+    assert answer.replayed == ()
+    assert answer.ended == "raised tests.replay.plays.Boom in First: no good"
+
+
 @pytest.mark.parametrize(
     ("text", "edit"),
     [
@@ -199,8 +214,16 @@ def test_call_that_raises_instead():
 
 def test_path_that_asks_what_was_never_asked_ends_there():
     """It says so, and how to give an answer; with the answer it goes on."""
-    unpriced = ask(["raise price#1=TimeoutError"])
-    assert unpriced.ended.startswith("cannot go on in Open: ctx.call('price') has no recorded result left")
+
+    async def on_state(ctx: Any) -> Any:
+        if ctx.msg == "ask":
+            await ctx.call("price", asyncio.sleep, 0.5)
+        return E.BACK if ctx.msg == "ask" else None
+
+    records = record(two(on_state), lambda m: serve(m, (1, "ask"), end=3))
+    unpriced = what_if(records, two(on_state), ['insert message "ask" at 2 s'], patience=0.0)
+
+    assert unpriced.ended.startswith("cannot go on in First: ctx.call('price') has no recorded result left")
     priced = ask(["result price=5", 'insert message "again" before message 1'])
     assert priced.replayed[0] == _move(2.0, "Open", "Paying", "E.ON", "label", "message 4 (str)")
 

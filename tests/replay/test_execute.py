@@ -318,6 +318,26 @@ def test_cancelled_calls_and_callers_that_tick_on():
     same(records, two(on_state), on_error_fn=on_error)
 
 
+def test_on_error_fn_that_sends_after_the_last_retry_is_not_taken_for_cancelled():
+    """Between the handler and what on_error_fn does first, one more fact was told: that no retry is left."""
+
+    async def on_state(ctx: Any) -> Any:
+        return Retry if ctx.msg == "go" else None
+
+    async def on_error_fn(ctx: Any, _: Exception) -> Any:
+        await asyncio.sleep(0)
+        ctx.send_message("from on_error_fn")
+        await asyncio.sleep(0.5)
+        return E.ON
+
+    options: dict[str, Any] = {"on_error_fn": on_error_fn}
+    records = record(two(on_state, retries=0), lambda m: serve(m, (1, "go"), end=3), **options)
+    execution = replay(records, two(on_state, retries=0), **options)
+
+    assert execution.ok, str(execution)
+    assert execution.path == ("First -> Last (E.ON)",)
+
+
 def test_errors_go_where_they_went():
     """Raised to a caller who goes on, answered by on_error_fn, to the error state, and sent as messages."""
 

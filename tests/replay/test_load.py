@@ -6,23 +6,30 @@ import asyncio
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
 
 from septum import StateMachine, StateMachineComplete
-from septum.replay import At, BadRecording, Gap, MemorySink, Message, Record, Recorder, Run, RunError, Step, load, records
+from septum.replay import At, BadRecording, Gap, LogsSink, MemorySink, Message, Record, Recorder, Run, RunError, Step, load, records
 from septum.replay import _documents as documents
+from septum.replay import _quick as quick
+from septum.replay._protobuf import Reader
 from septum.testing import ManualClock
 from tests.model.generate import programs
 from tests.replay.exported import SCOPES, SEGMENT, Exported, Program, play
 from tests.replay.fixtures.make import RUN_ID, Open
-from tests.replay.forms import FORMS, ROUNDED, json_lines, spans_in, text
+from tests.replay.forms import FORMS, ROUNDED, batches, json_lines, protobuf, spans_in, standard_library_only, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FIXTURES = Path(__file__).parent / "fixtures"
 BEGAN = 1_767_225_600_000_000_000
@@ -59,9 +66,10 @@ WALK = [
 
 
 @pytest.fixture
-def without_msgspec(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_msgspec() -> Iterator[None]:
     """Read as without the extra `replay`."""
-    monkeypatch.setattr(documents, "_quick", None)
+    with standard_library_only():
+        yield
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -145,16 +153,50 @@ def rounded(run: Run) -> tuple[Any, ...]:
 @given(programs())
 def test_with_and_without_msgspec_the_same_is_read(program: Program) -> None:
     """Spans, events and records, signal by signal."""
-    exported, sink = Exported(detail="handlers", segment_max_visits=SEGMENT), MemorySink()
-    play(program, exported.hooks, Recorder(sink))
+    exported = Exported(detail="handlers", segment_max_visits=SEGMENT)
+    sink = LogsSink(exported.logger_provider)
+    play(program, exported.hooks, Recorder(sink, level="full"))
     data = exported.lines() + exported.log_lines()
-    quick = documents._quick
-    found = load(data)
-    try:
-        documents._quick = None  # type: ignore[assignment]
-        assert load(data) == found
-    finally:
-        documents._quick = quick
+    found, of_recording = load(data), list(records(data))
+    with standard_library_only():
+        assert (load(data), list(records(data))) == (found, of_recording)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMS if name.endswith(".json")])
+def test_large_document_is_read_as_a_small_one_is(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is decoded span by span; one of them that only the standard library reads changes nothing for those before and after it."""
+    odd = (FIXTURES / name).read_bytes().replace(b'"Do.PAY"', b'"Do.\\ud800PAY"')
+    found = load(FIXTURES / name), load(odd)
+    monkeypatch.setattr(quick, "LARGE", 0)
+    assert (load(FIXTURES / name), load(odd)) == found
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("first", [b"", b"\xef\xbb\xbf"])
+def test_file_whose_first_line_is_long_is_read_to_its_end(first: bytes, tmp_path: Path) -> None:
+    """Longer than what is read at once, also of a named pipe, whose size nobody knows."""
+    line, *rest = (FIXTURES / "otlp.jsonl").read_bytes().splitlines(keepends=True)
+    data = b"".join([first, line[:-1], b" " * (1 << 20), b"\n", *rest])
+    (tmp_path / "file").write_bytes(data)
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(data,))
+    writer.start()
+    found = [load(tmp_path / name) for name in ("pipe", "file")]
+    writer.join()
+    assert [list(run.steps) for runs in found for run in runs] == [WALK, WALK]
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(programs())
+def test_layouts_of_spans_change_nothing(program: Program) -> None:
+    """Protobuf that is read by the layouts of spans before it, and field by field."""
+    exported = Exported(detail="handlers", segment_max_visits=SEGMENT)
+    play(program, exported.hooks)
+    messages = [protobuf(batch) for batch in batches(exported.spans())]
+    reader = Reader()
+    found = [list(reader.read(message)) for message in (*messages, *messages)]
+    assert found == [list(Reader().read(message)) for message in messages] * 2
 
 
 # ---- what is given
@@ -251,6 +293,14 @@ def test_a_run_that_goes_on_has_no_gap_at_its_end() -> None:
         )
     )
     assert (run.outcome, run.gaps, run.complete, run.last_state) == (None, (), False, "Paying")
+
+
+def test_a_stack_is_not_known_where_the_record_of_a_push_is_missing() -> None:
+    """Nor is the one before taken for it if the whole visit is missing as well."""
+    found = [record for record in records(FIXTURES / "recording-v1.jsonl") if record.visit != 2 and record.index != 7]
+    (run,) = load(found)
+    assert [step.stack for step in run.steps] == [(), None, None, None, None]
+    assert run.gaps == (Gap("records", 7, 12), Gap("parts", 2, 3))
 
 
 def test_a_run_without_any_visit_is_all_gap() -> None:
@@ -364,6 +414,33 @@ def test_at_tells_what_was_the_case() -> None:
         run.at(visit=6)
     with pytest.raises(LookupError, match="say which moment"):
         run.at()
+
+
+def test_a_deadline_that_does_not_fire_is_pending_from_spans_events_and_recordings() -> None:
+    """What a state had is told by each of them alone: by its visit's span, by the definition, by the start of a recording."""
+    sink = MemorySink()
+
+    async def main() -> None:
+        clock = ManualClock()
+        machine: StateMachine[Any] = StateMachine(Open, clock=clock, hooks=[Recorder(sink)])
+        await machine.initialize()
+        machine.send_message("ask")
+        await machine.run(timeout=0)
+        clock.advance(1.0)
+        machine.send_message("x")
+        await machine.run(timeout=0)
+        clock.advance(1.0)
+        await machine.close()
+
+    asyncio.run(main())
+    (recorded,) = load(sink.records)
+    (told,) = load(FIXTURES / "events.jsonl")
+    asking = next(step for step in recorded.steps if step.state == "Asking")
+    assert (asking.timeout, asking.timed_out) == (5.0, None)
+    taken = [message for message in recorded.messages if message.type == "str"][1].taken
+    assert recorded.at(taken).deadline == 4 * S
+    assert told.at(visit=2).deadline == 5 * S
+    assert [step.timeout for step in told.steps] == [None, 5.0, None, None, None]
 
 
 def test_a_recording_tells_of_messages_that_wait() -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import tracemalloc
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ from hypothesis import strategies as st
 from septum.replay import BadRecording, Run, load, records
 from septum.replay import _documents as documents
 from septum.replay import _load as loading
+from septum.replay import _quick as quick
+from septum.replay._layout import Layouts
+from septum.replay._protobuf import Reader
 from tests.replay.fixtures.make import spans
-from tests.replay.forms import FORMS, prefixed, text
+from tests.replay.forms import FORMS, prefixed, standard_library_only, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SMALL = {name: (FIXTURES / name).read_bytes() for name in (*FORMS, "events.jsonl", "recording-v1.jsonl")}
@@ -58,10 +62,10 @@ def outcome(runs: list[Run]) -> str:
 
 
 @pytest.fixture(params=[True, False], ids=["with msgspec", "without msgspec"])
-def _both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _both(request: pytest.FixtureRequest) -> Iterator[None]:
     """Read with msgspec and without."""
-    if not request.param:
-        monkeypatch.setattr(documents, "_quick", None)
+    with nullcontext() if request.param else standard_library_only():
+        yield
 
 
 @pytest.mark.slow
@@ -133,23 +137,83 @@ def places(content: Any) -> list[tuple[Any, Any]]:
     return found
 
 
+def spoilt(name: str, data: st.DataObject) -> bytes:
+    """Return a file of JSON with up to three things in places where others were."""
+    content = [json.loads(part) for part in ([SMALL[name]] if name.endswith(".json") else SMALL[name].splitlines())]
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder, key = data.draw(st.sampled_from(places(content)))
+        holder[key] = copy.deepcopy(data.draw(st.sampled_from(HOSTILE)))
+    return b"\n".join(text(part) for part in content) + b"\n"
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_both")
 @pytest.mark.parametrize("name", [name for name in SMALL if name.endswith((".json", ".jsonl")) and "zstd" not in name])
 def test_a_document_with_anything_in_any_place_is_read_or_refused(name: str) -> None:
     """Wrong types, huge numbers, NaN, deep nesting, in the place of anything there is."""
-    parsed = [SMALL[name]] if name.endswith(".json") else SMALL[name].splitlines()
 
     @often
     @given(st.data())
     def law(data: st.DataObject) -> None:
-        content = [json.loads(part) for part in parsed]
-        for _ in range(data.draw(st.integers(1, 3))):
-            holder, key = data.draw(st.sampled_from(places(content)))
-            holder[key] = copy.deepcopy(data.draw(st.sampled_from(HOSTILE)))
-        written = b"\n".join(text(part) for part in content) + b"\n"
+        written = spoilt(name, data)
         if read(written) != "refused":
             list(records(written))
+
+    law()
+
+
+def fate(data: bytes) -> object:
+    """Return the runs that come of *data*, or that it was refused: of two things that are wrong, either may be named."""
+    try:
+        # NaN is not equal to itself.
+        return [(run.steps, run.gaps, repr((run.messages, run.errors, run.definition, run.records))) for run in load(data)]
+    except BadRecording as error:
+        return error.file
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in SMALL if name.endswith((".json", ".jsonl")) and "zstd" not in name])
+def test_whatever_is_wrong_a_large_document_is_read_as_a_small_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decoded span by span, the same comes of it, or an error."""
+
+    @often
+    @given(st.data())
+    def law(data: st.DataObject) -> None:
+        written = spoilt(name, data)
+        at = data.draw(st.integers(0, len(written)))
+        written = data.draw(st.sampled_from([written, written[:at], written[:at] + b"\xff" + written[at:]]))
+        monkeypatch.setattr(quick, "LARGE", MEGABYTE)
+        found = fate(written)
+        monkeypatch.setattr(quick, "LARGE", 0)
+        assert fate(written) == found
+
+    law()
+
+
+@pytest.mark.slow
+def test_layouts_of_spans_change_nothing_whatever_is_wrong() -> None:
+    """Protobuf with bytes changed is read by layouts that were learned before as it is field by field, and may be learned from."""
+    original = SMALL["otlp-message.binpb"]
+
+    def signals(reader: Reader, data: bytes) -> object:
+        try:
+            # NaN is not equal to itself.
+            return [(signal[:-1], repr(sorted(signal.attributes.items()))) for signal in reader.read(data)]
+        except ValueError as error:
+            return str(error)
+
+    @often
+    @given(st.lists(st.tuples(st.integers(0, len(original) - 1), st.integers(0, 255)), min_size=1, max_size=4))
+    def law(changes: list[tuple[int, int]]) -> None:
+        data = bytearray(original)
+        for at, value in changes:
+            data[at] = value
+        reader = Reader()
+        list(reader.read(original))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Layouts, "read", lambda *_: None)
+            found = signals(Reader(), bytes(data))
+        assert (signals(reader, bytes(data)), signals(reader, bytes(data))) == (found, found)
 
     law()
 

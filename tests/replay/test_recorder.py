@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import subprocess
 import sys
 import threading
@@ -25,12 +26,13 @@ from septum import (
     RetryPolicy,
     StateConfiguration,
     StateMachine,
+    StateMachineComplete,
     StateSpec,
     facts,
     septum,
 )
 from septum.facts import Origin
-from septum.replay import DROP, FileSink, FlightRecorder, Limits, MemorySink, Record, Recorder, _names, _recorder, _scribe, records
+from septum.replay import DROP, FileSink, FlightRecorder, Limits, MemorySink, Record, Recorder, _names, _quick, _recorder, _scribe, records
 from septum.replay._batch import expand
 from septum.replay._values import digest
 from septum.testing import ManualClock, settle
@@ -144,7 +146,7 @@ def test_each_record_says_what_it_is() -> None:
         return ("transition", {**names, "transition.label": label} if label else names)
 
     assert told(found) == [
-        ("start", {"state.name": "Desk"}),
+        ("start", {"state.name": "Desk", "recording.timeouts": ("Desk 60.0",)}),
         first,
         *message(1, "Ask.ON"),
         ("handler", {**answer, "answer.kind": "label", "answer.name": "Go.ON"}),
@@ -390,8 +392,19 @@ def test_messages_that_were_there_before_are_recorded_when_they_are_taken() -> N
 
     asyncio.run(main())
     start, taken = sink.records[0], sink.records[1]
-    names = ("septum.recording.resumed", "septum.stack", "septum.recording.retries")
-    assert (start.event, [start.attributes[name] for name in names]) == ("start", [True, ("Desk",), ("Desk 1",)])
+    assert (start.event, told([start])[0][1]) == (
+        "start",
+        {
+            "state.name": "Side",
+            "stack": ("Desk",),
+            "recording.retries": ("Desk 1",),
+            "recording.timeouts": ("Desk 60.0",),
+            "recording.stage": "wait",
+            "recording.mailbox": (),
+            "recording.encoding": "json",
+        },
+    )
+    assert start.attributes["septum.recording.resumed"] is True
     assert (taken.event, taken.body) == ("taken", "waits")
 
 
@@ -534,6 +547,15 @@ TABLE: dict[str, Any] = {
     "at": [7, 0],
     "values": [1.5, ["a", "b"]],
 }
+WITH_BODIES: dict[str, Any] = {
+    "shapes": [["effect", "septum.recording.encoding"], ["handler"]],
+    "shape": [0, 1, 0, 0],
+    "seq": [1, 1, 1],
+    "visit": [0, 0, 0],
+    "at": [0, 0, 0],
+    "values": ["json", "digest", "repr"],
+    "bodies": [{"a": [1]}, None],
+}
 
 
 def test_a_batch_is_many_records() -> None:
@@ -554,6 +576,64 @@ def test_a_batch_is_many_records() -> None:
         Record("handler", 7, 16, 3, 107, 1_007, *who, handler, None, "hash"),
         Record("transition", 8, 18, 3, 107, 1_007, *who, transition, None, "hash"),
     ]
+
+
+def test_bodies_belong_to_the_records_that_say_that_they_have_one() -> None:
+    """One after the other, whatever they are; what had none then has none now."""
+    found = list(expand(Record("batch", 1, 1, 1, 0, 0, "r", "m", "n", {}, WITH_BODIES)))
+    assert [(record.event, record.body) for record in found] == [
+        ("effect", {"a": [1]}),
+        ("handler", None),
+        ("effect", None),
+        ("effect", None),
+    ]
+
+
+def logs_in(path: Path) -> list[Any]:
+    """Return the log records in a file."""
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [log for line in lines for group in line["resourceLogs"] for scope in group["scopeLogs"] for log in scope["logRecords"]]
+
+
+def test_short_bodies_are_in_batches_and_long_ones_alone(tmp_path: Path) -> None:
+    """Either way they are read as they were."""
+
+    @septum.state
+    def Asking() -> None:
+        @septum.on_state
+        async def on_state(ctx):
+            for size in (1, 512, 513, 2):
+                await ctx.call("text", lambda size=size: "x" * (size - 2))
+            return Go.ON
+
+        @septum.transitions
+        def transitions():
+            return [LabeledTransition(Go.ON, None)]
+
+    async def act() -> None:
+        with Recorder(FileSink(tmp_path / "run.jsonl"), level="full") as recorder, suppress(StateMachineComplete):
+            await StateMachine(Asking, hooks=[recorder]).run(timeout=0)
+
+    asyncio.run(act())
+    events = [log["eventName"].removeprefix("septum.recording.") for log in logs_in(tmp_path / "run.jsonl")]
+    assert events == ["start", "batch", "effect", "batch", "end"]
+    assert [len(record.body) for record in records(tmp_path / "run.jsonl") if record.event == "effect"] == [0, 510, 511, 0]
+
+
+def test_a_batch_is_full_after_64_kib_of_bodies(tmp_path: Path) -> None:
+    """What takes log records refuses those that are too long."""
+
+    async def act() -> None:
+        with Recorder(FileSink(tmp_path / "run.jsonl"), level="full") as recorder:
+            machine = pinging(hooks=[recorder])
+            await machine.initialize()
+            for number in range(300):
+                machine.send_message(f"{number:0500}")
+
+    asyncio.run(act())
+    sizes = [len(log["body"]["stringValue"]) for log in logs_in(tmp_path / "run.jsonl") if log["eventName"].endswith("batch")]
+    assert (len(sizes), max(sizes) < 100_000) == (3, True)
+    assert [int(record.body) for record in records(tmp_path / "run.jsonl") if record.event == "message"] == [*range(300)]
 
 
 @pytest.mark.parametrize(
@@ -580,12 +660,20 @@ def test_a_batch_is_many_records() -> None:
         {**TABLE, "values": [1, {}]},
         {**TABLE, "shapes": [["step", "A", "B", "C"], ["timer", "x", "x"]]},
         {"shapes": [], "shape": [], "seq": [], "visit": [], "at": [], "values": []},
+        {**TABLE, "bodies": [1]},
+        {**TABLE, "bodies": {}},
+        {**WITH_BODIES, "bodies": [1]},
+        {**WITH_BODIES, "bodies": [1, 2, 3]},
     ],
 )
 def test_a_table_that_is_none_is_refused(body: Any) -> None:
-    """Whatever a file holds."""
+    """Whatever a file holds, with msgspec and without."""
     with pytest.raises((TypeError, ValueError)):
         list(expand(Record("batch", 1, 1, 1, 0, 0, "r", "m", "n", {}, body)))
+    table = _quick.read_table(json.dumps(body))
+    if table is not None:
+        with pytest.raises((TypeError, ValueError)):
+            list(expand(Record("batch", 1, 1, 1, 0, 0, "r", "m", "n", {}, table)))
 
 
 def test_two_states_of_one_name_are_written_in_full() -> None:
@@ -753,7 +841,15 @@ def test_a_state_is_an_answer_by_its_name() -> None:
         (one.attributes["septum.answer.kind"], one.attributes.get("septum.answer.name")) for one in sink.records if one.event == "handler"
     ]
     assert answers == [("wait", None), ("state", name), ("state", "Side")]
-    assert [record.attributes["septum.snapshot.reason"] for record in sink.records if record.event == "snapshot"] == ["token=[redacted]"]
+    snapshot = next(record for record in sink.records if record.event == "snapshot")
+    assert snapshot.attributes == {
+        "septum.state.name": name,
+        "septum.snapshot.reason": "token=[redacted]",
+        "septum.recording.stage": "wait",
+        "septum.recording.mailbox": (),
+        "septum.recording.encoding": "json",
+    }
+    assert snapshot.body == {}
 
 
 def test_what_is_known_of_definitions_and_types_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -778,7 +874,7 @@ def test_a_machine_that_is_gone_is_recorded_without_what_it_holds() -> None:
     assert recorder.keeps(Origin(("m", "desk", "r"))) == {}
     recorder.close()
     assert told(list(sink.records)) == [
-        ("start", {"state.name": "Desk", "recording.error_state": "Side"}),
+        ("start", {"state.name": "Desk", "recording.timeouts": ("Desk 60.0",), "recording.error_state": "Side"}),
         ("handler", {"handler.name": "on_state", "state.name": "Desk", "answer.kind": "wait"}),
         ("snapshot", {"state.name": "Desk", "snapshot.reason": "none"}),
     ]

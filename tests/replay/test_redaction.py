@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
 
-from septum import LabeledTransition, StateConfiguration, StateMachine, septum
+from septum import LabeledTransition, NotKept, StateConfiguration, StateMachine, septum
 from septum._codec import encode, to_text
-from septum.replay import DROP, FileSink, FlightRecorder, MemorySink, Recorder, Redaction
+from septum.replay import DROP, FileSink, FlightRecorder, LogsSink, MemorySink, Recorder, Redaction
 from septum.replay._redaction import Screen
+from tests.otel.conformance import LogExporter
 from tests.replay.scenes import Go
 
 if TYPE_CHECKING:
@@ -158,12 +161,17 @@ async def refuse(secret: str) -> None:
 
 
 def written(tmp_path: Path, level: Any, payload: Any, common: Any, result: Any, secret: str) -> Iterable[str]:
-    """Yield everything that memory, file and flight recorder have after a run in which all of it went by."""
-    memory = MemorySink()
+    """Yield everything that memory, file, logs, ring, its files and the notes have after a run in which all of it went by."""
+    memory, late = MemorySink(), MemorySink()
+    logs: Any = LogExporter()
+    provider = LoggerProvider()
+    provider.add_log_record_processor(SimpleLogRecordProcessor(logs))
     path = tmp_path / f"{level}.jsonl"
     path.unlink(missing_ok=True)
     flight = FlightRecorder(1000, level=level, directory=tmp_path / "flight", files=1, interval=0.0)
-    recorders = [Recorder(memory, level=level), Recorder(FileSink(path), level=level)]
+    recorders = [Recorder(sink, level=level) for sink in (memory, FileSink(path), LogsSink(provider))]
+    newcomer = Recorder(late, level=level)
+    notes: list[str] = []
 
     async def main() -> None:
         fsm: StateMachine[Any] = StateMachine(Leaking, hooks=[*recorders, flight], common_data={"plan": (result, secret), "more": common})
@@ -171,8 +179,12 @@ def written(tmp_path: Path, level: Any, payload: Any, common: Any, result: Any, 
         fsm.common["token"] = secret
         await fsm.initialize()
         fsm.send_message(payload)
-        with suppress(Refused):
+        with pytest.raises(Refused) as caught:
             await fsm.run(timeout=0)
+        notes.extend(caught.value.__notes__)
+        with suppress(NotKept):
+            fsm.snapshot(f"because of {secret}")
+        fsm.attach(newcomer)
         fsm.send_message(Refused(f"sent: {secret}", secret))
         with suppress(Refused):
             await fsm.run(timeout=0)
@@ -181,7 +193,12 @@ def written(tmp_path: Path, level: Any, payload: Any, common: Any, result: Any, 
     asyncio.run(main())
     for recorder in recorders:
         recorder.close()
-    yield "\n".join(map(repr, memory.records))
+    newcomer.close()
+    for sink in (memory, late):
+        yield "\n".join(map(repr, sink.records))
+    yield "\n".join(repr((log.log_record.event_name, log.log_record.body, log.log_record.attributes)) for log in logs.get_finished_logs())
+    yield "\n".join(map(repr, [*flight._ring, *[run.start for run in flight._runs.values()], "Leaking"]))
+    yield "\n".join([*notes, "Leaking"])
     yield path.read_text(encoding="utf-8")
     for file in flight.written:
         yield file.read_text(encoding="utf-8")
@@ -200,7 +217,7 @@ def shapes(secret: str) -> set[str]:
 )
 @given(planted(), planted(), planted(), secrets)
 def test_no_sink_holds_a_secret(tmp_path: Path, payload: Any, common: Any, result: Any, secret: str) -> None:
-    """Planted in a payload, in `common`, in exceptions and in results of calls, none is found in memory, file, or ring, at any level."""
+    """Planted in a payload, in `common`, in exceptions and in results of calls: none is in a sink, the ring or a note, at any level."""
     everything = {secret, *payload[1], *common[1], *result[1]}
     for level in ("metadata", "inline", "full"):
         for text in written(tmp_path, level, payload[0], common[0], result[0], secret):

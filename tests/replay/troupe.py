@@ -12,6 +12,7 @@ from septum.replay._recorder import Recorder
 from septum.replay._sinks import MemorySink
 from tests.model.machine import Boom, FilterBoom, Internal, Machine, TrapBoom
 from tests.model.program import Call, Command, Definition, Doing, State, Tape
+from tests.test_snapshot_model import Restored
 
 CLASSES = (Boom, FilterBoom, Internal, TrapBoom)
 
@@ -33,7 +34,7 @@ class Marks(Hooks):
 
     def run_started(self, fact: Any, /) -> None:
         self.run_id, self.made = fact.run_id, 0
-        self.positions[fact.run_id] = self.tape.position
+        self.positions.setdefault(fact.run_id, self.tape.position)
 
     def begin(self) -> None:
         """A handler is called."""
@@ -114,6 +115,10 @@ class Player(Machine):
             super()._act(doing)
 
 
+class Traveller(Player, Restored):
+    """A machine with the same program, that is written down and brought back."""
+
+
 class Replica(Player):
     """A machine with the same program, to be replayed."""
 
@@ -142,21 +147,36 @@ def _without_blocking(doings: tuple[Doing, ...]) -> tuple[Doing, ...]:
     return tuple(doing for place, doing in enumerate(doings) if doing.kind != "advance" or place > last)
 
 
-def record(program: Program, level: Any = "full") -> tuple[list[list[Record]], Marks]:
-    """Run *program* and return what was recorded, a list for each run, and what was noted of it."""
+def record(program: Program, level: Any = "full", *, moves_at: int | None = None, closes: bool = True) -> tuple[list[list[Record]], Marks]:
+    """Run *program* and return what was recorded, a list for each run, and what was noted of it.
+
+    Args:
+        program: What to do.
+        level: How much is recorded.
+        moves_at: The order before which the machine is written down and brought back, with another recorder; None for never.
+        closes: The machine that was written down is closed; else it is just left.
+    """
     definition, tape, orders = program
     sink = MemorySink()
-    recorder = Recorder(sink, level=level)
+    recorder, following = Recorder(sink, level=level), Recorder(sink, level=level)
     strip = Tape(tape)
     marks = Marks(strip)
 
     async def run() -> None:
-        machine = Player(definition, strip, marks=marks, hooks=(recorder, marks))
-        for order in orders:
+        machine = Traveller(definition, strip, marks=marks, hooks=(recorder, marks))
+        for place, order in enumerate(orders):
+            if place == moves_at:
+                text = machine.fsm.snapshot("moves").to_json()
+                if closes:
+                    await machine.fsm.close()
+                recorder.flush()
+                machine.hooks = (following, marks)
+                await machine.restore(text, machine.clock)
             await machine.do(order)
 
     asyncio.run(run())
     recorder.close()
+    following.close()
     runs: dict[str, list[Record]] = {}
     for each in sink.records:
         runs.setdefault(each.run_id, []).append(each)

@@ -29,7 +29,7 @@ class LogsSink:
     """Writes a recording through OpenTelemetry's Logs API, with the scope `septum.recording`; where it goes is the SDK's business.
 
     Each record is emitted in the context in which it happened, so that it has the trace and the span of its visit. Where nothing is traced,
-    records without a body go together, many in one log record.
+    records with no body or a short one go together, many in one log record.
     """
 
     def __init__(self, logger_provider: LoggerProvider | None = None) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from septum import StateMachine
 from septum._message import Envelope, priority_of
-from septum._mode import BLOCKED, BUSY, CHANGED, DELAY, DONE, EQUIPPED, FRESH, RETRIED, STAGE, WAIT, WATCHED
+from septum._mode import BLOCKED, BUSY, CHANGED, DELAY, DONE, EQUIPPED, FAILED, FRESH, RETRIED, STAGE, WAIT, WATCHED
 from septum._pace import paces
 from septum._plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
     from septum._graph import Graph, Node
     from septum._hooks import Hooks
@@ -206,11 +206,23 @@ class Actor(StateMachine[Any]):
 
     def put_first(self, message: object, number: int) -> None:
         """Put a message that was queued before the recording began where it is taken next."""
+        if number:
+            self.remove(number)
         box = self._box()
         box._line(priority_of(message)).appendleft(Envelope(message, None, None, number))  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - nothing that a mailbox offers goes to the front
         box.accept()
         box.envelopes += 1
         box.settle()
+
+    def numbers(self) -> set[int]:
+        """Return the numbers of the messages that wait."""
+        return {item.number for item in self._mailbox if isinstance(item, Envelope)}
+
+    def keep_only(self, numbers: Container[str]) -> None:
+        """Take all messages out of the mailbox but those with these *numbers*."""
+        for item in list(self._mailbox):
+            if isinstance(item, Envelope) and str(item.number) not in numbers:
+                self.remove(item.number)
 
     def is_full(self) -> bool:
         """Say whether the mailbox has no room."""
@@ -218,13 +230,14 @@ class Actor(StateMachine[Any]):
         return 0 < limit <= len(self._mailbox)
 
     def remove(self, number: int) -> None:
-        """Take the user message of that number out of the mailbox, if it is there."""
+        """Take the message of that number out of the mailbox, if it is there."""
         box = self._mailbox
-        for place, item in enumerate(box.messages):
+        for item in box:
             if isinstance(item, Envelope) and item.number == number:
-                del box.messages[place]
+                box._line(priority_of(item.message)).remove(item)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - as in put_first
                 box.envelopes -= 1
                 box.overflow_oldest += 1
+                box.settle()
                 return
 
     # -- how it is led
@@ -255,7 +268,7 @@ class Actor(StateMachine[Any]):
         return self._deadline if self._node.timeout is not None or self.stage == DELAY else None
 
     @deadline.setter
-    def deadline(self, moment: float) -> None:
+    def deadline(self, moment: float | None) -> None:
         self._deadline = moment
 
     async def begin(self, run_id: str) -> None:
@@ -272,7 +285,7 @@ class Actor(StateMachine[Any]):
         aside = self._side()
         aside.run_id = run_id
         self._pace = paces.mine
-        self._mode &= ~(FRESH | EQUIPPED | STAGE)
+        self._mode &= ~(FRESH | EQUIPPED | STAGE | DONE | RETRIED | FAILED | BLOCKED)
         self._mode |= WAIT
         self._node = node
         self._visits = max(1, visit)
@@ -280,8 +293,8 @@ class Actor(StateMachine[Any]):
         aside.retries = dict(retries)
         if retries:
             self._mode |= RETRIED
-        if node.timeout is not None:
-            self._deadline = self._plan.now() + node.timeout
+        self._deadline = None if node.timeout is None else self._plan.now() + node.timeout
+        aside.pending = None
         self._look_for_observers()
         self._look_at(self.source)
         self._mode |= BUSY

@@ -1,20 +1,22 @@
 """Many records in one on the wire: a log record for each costs more than what it tells of.
 
 The record "batch" has the index, number, visit and time of the first of them, and a table as its body: the shapes (an event and the names
-of its attributes), and for each record the place of its shape, how much number, visit and time grew since the one before, and the values of
-its attributes. Nearly all steps of nearly all machines go along plain edges; such a step is one line of the table (its shape is "step",
-source, target and label), and a "handler" and a "transition" to readers.
+of its attributes), and for each record the place of its shape, how much number, visit and time grew since the one before, the values of its
+attributes, and its body if they say that it has one. Nearly all steps of nearly all machines go along plain edges; such a step is one line
+of the table (its shape is "step", source, target and label), and a "handler" and a "transition" to readers.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from operator import sub
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from septum import semconv
 from septum.replay._note import Note
-from septum.replay._record import EVENTS, Record
+from septum.replay._record import EVENTS, NO_ATTRIBUTES, Record
+from septum.replay._signals import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +27,19 @@ Edge: TypeAlias = "tuple[str, str, str]"
 
 _STEP: Final = "step"
 _EDGE: Final = 3
+_NOTHING: Final = object()
 
 # A step stands for five facts, and `Passed` has the number of the last: handler_started, handler_finished, visit_ended, transition_taken,
 # visit_started. Whatever the handler did stands between the first two.
 FINISHED: Final = 3
 _TAKEN: Final = 1
+
+WITH_BODY: Final = (semconv.RecordingEncoding.JSON, semconv.RecordingEncoding.REPR)
+"""What `septum.recording.encoding` says of a record that has a body."""
+
+_ENCODING: Final = semconv.RECORDING_ENCODING
+_MOST_KNOWN: Final = 4096
+_LONGEST_KNOWN: Final = 1024  # characters
 
 _write = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -51,17 +61,21 @@ class Batch(NamedTuple):
 
 
 def pack(entries: Sequence[Entry], zero: float, edges: Mapping[Edge, Edge]) -> Batch:
-    """Return *entries*, at least one, of one run and without bodies, as one; *edges* has the names to write for those of the definition."""
+    """Return *entries*, at least one, of one run, as one; *edges* has the names to write for those of the definition."""
     places: dict[tuple[str, ...], int] = {}
     shapes: list[int] = []
     seqs: list[int] = []
     values: list[object] = []
+    bodies: list[str] = []
     for entry in entries:
         if isinstance(entry, Note):
             attributes = entry[6]
             shapes.append(places.setdefault((entry[5], *attributes), len(places)))
             seqs.append(entry[1])
             values += attributes.values()
+            text = entry[7]
+            if text is not None:
+                bodies.append(text)
         else:
             shapes.append(places.setdefault((_STEP, *entry[4]), len(places)))
             seqs.append(entry[1] - FINISHED)
@@ -74,7 +88,7 @@ def pack(entries: Sequence[Entry], zero: float, edges: Mapping[Edge, Edge]) -> B
         f'"{name}":{column!r}'
         for name, column in (("shape", shapes), ("seq", _growth(seqs)), ("visit", _growth(visits)), ("at", _growth(times)))
     )
-    text = f'{{"shapes":{_write(written)},{columns.replace(" ", "")},"values":{_write(values)}}}'
+    text = f'{{"shapes":{_write(written)},{columns.replace(" ", "")},"values":{_write(values)},"bodies":[{",".join(bodies)}]}}'
     return Batch(seqs[0], visits[0], times[0], len(entries) + steps, text)
 
 
@@ -102,76 +116,117 @@ def transition_attributes(edge: Edge) -> Mapping[str, object]:
     }
 
 
+@dataclass(slots=True)
+class Table:
+    """The body of a batch, of which each part has its type.
+
+    Attributes:
+        shapes: Of each the event, and the names of its attributes.
+        shape: For each record the place of its shape.
+        seq, visit, at: How much they grew from each record to the next.
+        values: Of all attributes of all records, in their order.
+        bodies: Of the records that have one, likewise.
+    """
+
+    shapes: list[tuple[str, ...]]
+    shape: list[int]
+    seq: list[int]
+    visit: list[int]
+    at: list[int]
+    values: list[str | int | float | bool | tuple[object, ...] | None]
+    bodies: list[object] = field(default_factory=list[object])
+
+
+def read_table(body: object) -> Table:
+    """Return the table that a parsed JSON text is.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(body, dict):
+        raise TypeError(f"the table of a batch is a {type(body).__name__}")
+    found = cast("dict[str, object]", body)
+    shapes = [tuple(_list(shape)) for shape in _list(found.get("shapes"))]
+    if not all(type(name) is str for shape in shapes for name in shape):
+        raise TypeError("the table of a batch has a shape that is no list of names")
+    values = [tuple(cast("list[object]", value)) if isinstance(value, list) else value for value in _list(found.get("values"))]
+    if any(isinstance(value, dict) for value in values):
+        raise TypeError("the table of a batch has a mapping for a value")
+    shape, seq, visit, at = (_numbers(found.get(name)) for name in ("shape", "seq", "visit", "at"))
+    return Table(cast("Any", shapes), shape, seq, visit, at, cast("Any", values), _list(found.get("bodies", [])))
+
+
 def expand(record: Record) -> Iterator[Record]:
     """Yield the records that a "batch" is.
 
     Raises:
         TypeError, ValueError: Its body is no such table; the records before the place where it is wrong were yielded.
     """
-    table = _Table(record.body)
-    index, seq, visit, at = record.index, record.seq, record.visit, record.at
-    wall = record.wall - at
-    who = record[6:9]
-    digest = record.definition_hash
-    values = iter(table.values)
-    for place, more, further, later in zip(table.shape, (0, *table.seq), (0, *table.visit), (0, *table.at), strict=True):
+    body = record.body
+    table = body if isinstance(body, Table) else read_table(body)
+    _, index, seq, visit, at, wall, run_id, machine_id, machine_name, _, _, digest = record
+    wall -= at
+    shapes = [_known.get(shape) or _read_shape(shape) for shape in table.shapes]
+    places = table.shape
+    if not len(places) == len(table.seq) + 1 == len(table.visit) + 1 == len(table.at) + 1:
+        lengths = sorted({len(places), len(table.seq) + 1, len(table.visit) + 1, len(table.at) + 1})
+        raise ValueError(f"the columns of a batch have the lengths {lengths}")
+    if min(places) < 0 or max(places) >= len(shapes):
+        raise ValueError("the table of a batch names a shape that it does not have")
+    values, bodies = iter(table.values), iter(table.bodies)
+    for place, more, further, later in zip(places, (0, *table.seq), (0, *table.visit), (0, *table.at), strict=True):
         seq += more
         visit += further
         at += later
-        shape = table.shapes[place]
-        if isinstance(shape, _Step):
-            yield Record("handler", index, seq, visit, at, wall + at, *who, shape.handler, None, digest)
+        event, names, handler, transition = shapes[place]
+        body = None
+        if handler is not None:
+            yield build(Record, ("handler", index, seq, visit, at, wall + at, run_id, machine_id, machine_name, handler, None, digest))
             index += 1
-            number = seq + FINISHED - _TAKEN
-            yield Record("transition", index, number, visit, at, wall + at, *who, shape.transition, None, digest)
+            event, seq_of, attributes = "transition", seq + FINISHED - _TAKEN, transition
         else:
-            event, *names = shape
-            attributes = dict(zip(names, values, strict=False))
+            seq_of, attributes = seq, dict(zip(names, values, strict=False))
             if len(attributes) != len(names):
                 raise ValueError("the table of a batch has too few values, or one name twice")
-            yield Record(event, index, seq, visit, at, wall + at, *who, attributes, None, digest)
+            if attributes.get(_ENCODING) in WITH_BODY:
+                body = next(bodies, _NOTHING)
+                if body is _NOTHING:
+                    raise ValueError("the table of a batch has too few bodies")
+        yield build(Record, (event, index, seq_of, visit, at, wall + at, run_id, machine_id, machine_name, attributes, body, digest))
         index += 1
-    if next(values, _STEP) is not _STEP:
+    if next(values, _NOTHING) is not _NOTHING or next(bodies, _NOTHING) is not _NOTHING:
         raise ValueError("the table of a batch has values that belong to nothing")
 
 
-class _Step(NamedTuple):
-    """A plain edge, as attributes of the two records that it is."""
+class _Shape(NamedTuple):
+    """An event and the names of its attributes; or a plain edge, as attributes of the two records that it is."""
 
-    handler: Mapping[str, object]
-    transition: Mapping[str, object]
-
-
-class _Table:
-    """The body of a batch, checked as far as can be done before it is read."""
-
-    def __init__(self, body: object) -> None:
-        if not isinstance(body, dict):
-            raise TypeError(f"the table of a batch is a {type(body).__name__}")
-        found = cast("dict[str, object]", body)
-        self.shapes = [_shape(shape) for shape in _list(found.get("shapes"))]
-        self.shape, self.seq, self.visit, self.at = (_numbers(found.get(name)) for name in ("shape", "seq", "visit", "at"))
-        self.values = [tuple(cast("list[object]", value)) if isinstance(value, list) else value for value in _list(found.get("values"))]
-        lengths = {len(self.shape), len(self.seq) + 1, len(self.visit) + 1, len(self.at) + 1}
-        if len(lengths) > 1:
-            raise ValueError(f"the columns of a batch have the lengths {sorted(lengths)}")
-        if not all(0 <= place < len(self.shapes) for place in self.shape):
-            raise ValueError("the table of a batch names a shape that it does not have")
-        if any(isinstance(value, dict) for value in self.values):
-            raise TypeError("the table of a batch has a mapping for a value")
+    event: str
+    names: tuple[str, ...] = ()
+    handler: Mapping[str, object] | None = None
+    transition: Mapping[str, object] = NO_ATTRIBUTES
 
 
-def _shape(found: object) -> tuple[str, ...] | _Step:
-    names = _list(found)
-    if not names or not all(type(name) is str for name in names):
+_known: dict[tuple[str, ...], _Shape] = {}
+"""What shapes say: those of a recording are few, and stand in each of its batches."""
+
+
+def _read_shape(found: tuple[str, ...]) -> _Shape:
+    if not found:
         raise TypeError("the table of a batch has a shape that is no list of names")
-    event, *rest = cast("list[str]", names)
-    if event == _STEP and len(rest) == _EDGE:
-        edge = (rest[0], rest[1], rest[2])
-        return _Step(handler_attributes(edge), transition_attributes(edge))
-    if event not in EVENTS:
+    event, *names = found
+    if event == _STEP and len(names) == _EDGE:
+        edge = (names[0], names[1], names[2])
+        shape = _Shape(_STEP, (), handler_attributes(edge), transition_attributes(edge))
+    elif event in EVENTS:
+        shape = _Shape(event, tuple(names))
+    else:
         raise ValueError(f"the table of a batch has a record {event[:20]!r}, which there is none of")
-    return (event, *rest)
+    if sum(map(len, found)) <= _LONGEST_KNOWN:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[found] = shape
+    return shape
 
 
 def _list(found: object) -> list[object]:

@@ -33,8 +33,8 @@ def check(runs: Iterable[Run], initial: Target, error_state: Target | None = Non
     edge that is missing or leads elsewhere; a stack that cannot be; a timeout that is shorter than a visit was long, or that fired and
     is gone; fewer retries than were made; a state that ended the machine, or did not.
 
-    Which timeout a state had, only spans tell; from a recording or events of another definition, a visit that lasted longer than today's
-    timeout counts, though it may have been late for another reason.
+    Which timeout a state had, spans tell, recordings, and events with their definition. Where nothing does, as in recordings of before, a
+    visit of another definition that lasted longer than today's timeout counts, though it may have been late for another reason.
 
     What production answered where no graph says it, in `on_error_fn`, is admitted if its state is there.
 

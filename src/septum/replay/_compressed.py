@@ -138,7 +138,11 @@ def inflate(data: bytes, place: Place, most: int) -> bytes:
 
 def read_exactly(stream: BinaryIO | io.BufferedReader, count: int) -> bytes:
     """Return the next *count* bytes, or as many as there are; never allocates more than is there."""
-    parts: list[bytes] = []
+    first = stream.read(min(count, 1 << 20))
+    if not first or len(first) == count:
+        return first
+    parts = [first]
+    count -= len(first)
     while count > 0:
         part = stream.read(min(count, 1 << 20))
         if not part:

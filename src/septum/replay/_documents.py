@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from septum.replay._compressed import GZIP, ZSTD, inflate, open_stream, read_exactly
 from septum.replay._refusal import BadRecording, Place, bad_recording
 
 if TYPE_CHECKING:
-    import io
     from collections.abc import Iterator
 
 try:
@@ -82,7 +83,7 @@ class Documents:
         if not head:
             return
         if not found or found[0] in b"{[":
-            yield from self._lines(stream)
+            yield from self._lines(stream if self._decompressed is not None else _at_once(stream))
         elif head[0] == _FIELD_1:
             yield self._message(stream)
         elif head[0] < MOST >> 24:
@@ -90,7 +91,7 @@ class Documents:
         else:
             raise bad_recording(Place(self.name), "is in no format that is known")
 
-    def _lines(self, stream: io.BufferedReader) -> Iterator[Document]:
+    def _lines(self, stream: io.BufferedReader | io.BytesIO) -> Iterator[Document]:
         offset = number = documents = 0
         refused: BadRecording | None = None
         while line := stream.readline(MOST + 1):
@@ -124,7 +125,7 @@ class Documents:
         if refused is not None and not documents:
             raise refused
 
-    def _whole(self, stream: io.BufferedReader, line: bytes, place: Place) -> Document:
+    def _whole(self, stream: io.BufferedReader | io.BytesIO, line: bytes, place: Place) -> Document:
         """Return the one document whose first line is *line*, on which alone it is no JSON."""
         rest = read_exactly(stream, MOST + 1 - len(line))
         if len(line) + len(rest) > MOST:
@@ -162,6 +163,18 @@ class Documents:
             yield Document(place, parse(data, place) if data[:1] == b"{" else data)
 
 
+def _at_once(stream: io.BufferedReader) -> io.BufferedReader | io.BytesIO:
+    """Return what is left of a file whose first line is long: put together from pieces, that would cost half as much as to decode it."""
+    if b"\n" in stream.peek():
+        return stream
+    try:
+        size = os.fstat(stream.fileno()).st_size - stream.tell()
+    except OSError:  # no file, or a pipe
+        return stream
+    # No more is allocated than is there.
+    return io.BytesIO(stream.read(size)) if 0 < size <= MOST else stream
+
+
 def _breaks_off(line: bytes) -> bool:
     """Say whether a line that is no JSON would be some if it went on."""
     text = line.rstrip(_BLANK)
@@ -188,13 +201,17 @@ def parse(data: bytes, place: Place) -> object:
         BadRecording: It is no JSON, or nested too deeply.
     """
     if _quick is not None:
-        found = _quick.read(data)
+        found = _quick.read(data, lambda: _parse_slowly(data, place))
         if found is not None:
             return found
         try:
             return _quick.parse(data)
         except (ValueError, RecursionError):
             pass  # NaN, a lone surrogate, a larger number: the standard library takes them, or says what is wrong
+    return _parse_slowly(data, place)
+
+
+def _parse_slowly(data: bytes, place: Place) -> object:
     try:
         return json.loads(data)
     except json.JSONDecodeError as error:

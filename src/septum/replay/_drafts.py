@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from septum import semconv
 from septum.replay._model import Message, RunError
-from septum.replay._signals import shown
+from septum.replay._signals import build, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from septum.replay._signals import Span
     from septum.replay._tape import Tape
@@ -17,11 +17,25 @@ if TYPE_CHECKING:
 Place = int
 """Where a line of a file begins, in bytes."""
 
+# Looked up for every span; an attribute of a module costs as much again.
+_OPERATION: Final = semconv.OPERATION_NAME
+_VISIT: Final = semconv.VISIT_NUMBER
+_SEQ: Final = semconv.SEQ
+_STATE: Final = semconv.STATE_NAME
+_KIND: Final = semconv.TRANSITION_KIND
+_OUTCOME: Final = semconv.VISIT_OUTCOME
+_TARGET: Final = semconv.TRANSITION_TO_STATE
+_LABEL: Final = semconv.TRANSITION_LABEL
+_ERROR: Final = semconv.ERROR_TYPE
+_TIMEOUT: Final = semconv.TIMEOUT_DURATION
+_MESSAGE: Final = semconv.MESSAGE_ID
+_TYPE: Final = semconv.MESSAGE_TYPE
+_WAIT: Final = semconv.MESSAGE_WAIT_TIME
+_PRIORITY: Final = semconv.MESSAGE_PRIORITY
+
+_TEXT_OR_NONE: Final = {str, type(None)}
 _LONGEST: Final = 20  # digits
 _MOST_SECONDS: Final = 1e11  # three thousand years
-
-build: Final[Callable[[type[Any], tuple[Any, ...]], Any]] = cast("Any", tuple).__new__
-"""Make a named tuple from the whole tuple, in half the time that calling its class takes."""
 
 
 class Seen(NamedTuple):
@@ -78,6 +92,7 @@ class Draft:
         left: From events: how visits ended.
         tape: From a recording: puts its records into their order, and follows them.
         numbered: Messages by their number, from a recording.
+        timeouts: Seconds that states have, from a recording.
         spans: The ids of its spans.
     """
 
@@ -98,6 +113,7 @@ class Draft:
         self.began: int | None = None
         self.resumed = 0
         self.ended: tuple[int, str, str | None, int] | None = None
+        self.timeouts: dict[str, float] = {}
         self.duplicates = 0
         self.told: set[tuple[object, ...]] = set()
         self.spans: set[str] = set()
@@ -134,13 +150,13 @@ def take_span(draft: Draft, span: Span) -> None:
     Raises:
         KeyError, TypeError: It is not what Septum's spans are.
     """
-    if span.span_id in draft.spans:
+    _, span_id, _, _, found = span
+    if span_id in draft.spans:
         draft.duplicates += 1
         return
-    draft.spans.add(span.span_id)
+    draft.spans.add(span_id)
     draft.has_spans = True
-    found = span.attributes
-    operation = found[semconv.OPERATION_NAME]
+    operation = found[_OPERATION]
     if operation == semconv.Operation.VISIT:
         _take_visit(draft, span, found)
     elif operation == semconv.Operation.PROCESS:
@@ -156,17 +172,20 @@ def take_span(draft: Draft, span: Span) -> None:
 
 def _take_visit(draft: Draft, span: Span, found: Mapping[str, object]) -> None:
     get = found.get
-    number, seq, state = found[semconv.VISIT_NUMBER], found[semconv.SEQ], found[semconv.STATE_NAME]
+    number, seq, state = found[_VISIT], found[_SEQ], found[_STATE]
     if type(number) is not int or type(seq) is not int or type(state) is not str:
         raise TypeError(f"a visit has number {shown(number)}, seq {shown(seq)} and state {shown(state)}")
-    kind, outcome = text(found, semconv.TRANSITION_KIND), text(found, semconv.VISIT_OUTCOME)
-    target, label = text(found, semconv.TRANSITION_TO_STATE), text(found, semconv.TRANSITION_LABEL)
-    error = text(found, semconv.ERROR_TYPE) if semconv.ERROR_TYPE in found else None
-    retry, limit, timeout = 0, None, None
+    kind, outcome, target, label, error = get(_KIND), get(_OUTCOME), get(_TARGET), get(_LABEL), get(_ERROR)
+    if not {type(kind), type(outcome), type(target), type(label), type(error)} <= _TEXT_OR_NONE:
+        for key in (_KIND, _OUTCOME, _TARGET, _LABEL, _ERROR):
+            text(found, key)  # one of them raises
+    retry: int | None = 0
+    limit: object = None
+    timeout = None
     if semconv.RETRY_COUNT in found:
         retry, limit = whole(found, semconv.RETRY_COUNT, 0), get(semconv.RETRY_LIMIT) and whole(found, semconv.RETRY_LIMIT, 0)
-    if semconv.TIMEOUT_DURATION in found:
-        timeout = seconds(found, semconv.TIMEOUT_DURATION)
+    if _TIMEOUT in found:
+        timeout = seconds(found, _TIMEOUT)
     if semconv.RUN_SEGMENT in found:
         # trace_scope="visit": there is no run's span.
         draft.numbers.add(whole(found, semconv.RUN_SEGMENT, 0))
@@ -175,9 +194,10 @@ def _take_visit(draft: Draft, span: Span, found: Mapping[str, object]) -> None:
         if ended is not None:
             draft.end(span.end, ended, state, number)
     stack = texts(found, semconv.STACK) if semconv.STACK in found else ()
-    if outcome == semconv.VisitOutcome.ERROR and error is not None:
-        draft.errors.append(RunError(number, state, error, None, span.end))
-    seen: Seen = build(Seen, (seq, state, kind, stack, span.start, span.end, outcome, target, label, error, retry, limit, timeout))
+    start, end = span[2], span[3]
+    if error is not None and outcome == semconv.VisitOutcome.ERROR:
+        draft.errors.append(RunError(number, state, cast("str", error), None, end))
+    seen: Seen = build(Seen, (seq, state, kind, stack, start, end, outcome, target, label, error, retry, limit, timeout))
     if number in draft.visits:
         draft.see(number, seen)
     else:
@@ -185,21 +205,28 @@ def _take_visit(draft: Draft, span: Span, found: Mapping[str, object]) -> None:
 
 
 def _take_process(draft: Draft, span: Span, found: Mapping[str, object]) -> None:
-    visit, seq = whole(found, semconv.VISIT_NUMBER, 0), whole(found, semconv.SEQ, 0)
-    if semconv.TIMEOUT_DURATION in found:
-        draft.fired[visit] = (span.start, seconds(found, semconv.TIMEOUT_DURATION), seq)
+    get = found.get
+    start = span[2]
+    visit, seq = get(_VISIT, 0), get(_SEQ, 0)
+    if type(visit) is not int or type(seq) is not int:
+        visit, seq = whole(found, _VISIT, 0), whole(found, _SEQ, 0)
+    if _TIMEOUT in found:
+        draft.fired[visit] = (start, seconds(found, _TIMEOUT), seq)
         return
     number, queued_at = message_number(found), 0
-    if number and semconv.MESSAGE_WAIT_TIME in found:
-        queued_at = span.start - round(seconds(found, semconv.MESSAGE_WAIT_TIME) * 1e9)
-    kind, priority = text(found, semconv.MESSAGE_TYPE) or "", whole(found, semconv.MESSAGE_PRIORITY, 2)
-    draft.messages.append(build(Message, (number, kind, priority, 0, queued_at, seq, span.start, visit, 0, 0, None)))
+    if number and _WAIT in found:
+        queued_at = start - round(seconds(found, _WAIT) * 1e9)
+    kind, priority = get(_TYPE), get(_PRIORITY, 2)
+    if not (type(kind) is str and type(priority) is int):
+        kind, priority = text(found, _TYPE) or "", whole(found, _PRIORITY, 2)
+    draft.messages.append(build(Message, (number, kind, priority, 0, queued_at, seq, start, visit, 0, 0, None)))
 
 
 def message_number(found: Mapping[str, object]) -> int:
     """Return the number of a message, which is text in telemetry; 0 if it has none."""
-    known = text(found, semconv.MESSAGE_ID)
-    if not known:
+    known = found.get(_MESSAGE)
+    if not known or type(known) is not str:
+        text(found, _MESSAGE)  # raises for all but a text and None
         return 0
     if len(known) > _LONGEST or not known.isdecimal():
         raise TypeError(f"{semconv.MESSAGE_ID} is {shown(known)}, no number")
@@ -229,6 +256,18 @@ def seconds(found: Mapping[str, object], key: str) -> float:
     if type(value) not in {int, float} or not -_MOST_SECONDS < value < _MOST_SECONDS:  # type: ignore[operator] # pyright: ignore[reportOperatorIssue] - see the left
         raise TypeError(f"{key} is {shown(value)}, no number of seconds")
     return float(value)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the same
+
+
+def timeouts(found: Mapping[str, object]) -> dict[str, float]:
+    """Return the timeouts of states that the start of a recording tells."""
+    known: dict[str, float] = {}
+    for told in texts(found, semconv.RECORDING_TIMEOUTS):
+        state, _, number = told.rpartition(" ")
+        try:
+            known[state] = seconds({"": float(number)}, "")
+        except ValueError:
+            raise TypeError(f"{semconv.RECORDING_TIMEOUTS} has {shown(told)}, no state and its seconds") from None
+    return known
 
 
 def texts(found: Mapping[str, object], key: str) -> tuple[str, ...]:

@@ -80,11 +80,7 @@ class Effects(Prompter):
             while record.event == "message":
                 self.let_in(record)
                 record = script.next
-            if (
-                record.event == "effect"
-                and record.attributes[semconv.EFFECT_KIND] == "call"
-                and record.attributes[semconv.EFFECT_NAME] == name
-            ):
+            if _is_call(record, name):
                 return record
             if not self._comes_later(name):
                 if record.event == "handler" and (record.attributes.get(semconv.HANDLER_CUT) or record.attributes.get(_ERROR) == CANCELLED):
@@ -97,7 +93,7 @@ class Effects(Prompter):
         for record in (self.script.next, *_until_handler(self.script)):
             if record.event == "handler":
                 return False
-            if record.event == "effect" and record.attributes[semconv.EFFECT_NAME] == name:
+            if _is_call(record, name):
                 return True
         return False
 
@@ -119,13 +115,17 @@ class Effects(Prompter):
     def wake_callers(self) -> bool:
         """Let a call go on whose record is next; says whether there was one."""
         record = self.script.next
-        if record.event != "effect":
-            return False
         for name, future in self._hanging:
-            if name == record.attributes[semconv.EFFECT_NAME] and not future.done():
+            if _is_call(record, name) and not future.done():
                 future.set_result(None)
                 return True
         return False
+
+
+def _is_call(record: Record, name: str) -> bool:
+    """Say whether *record* has the result of a call of that *name*."""
+    attributes = record.attributes
+    return record.event == "effect" and attributes[semconv.EFFECT_NAME] == name and attributes[semconv.EFFECT_KIND] == "call"
 
 
 def _until_handler(script: Script) -> list[Record]:

@@ -74,7 +74,7 @@ def emit_test(
     Raises:
         ReplayError: Something cannot be imported by a test, the run is too long, or it cannot be replayed to the end.
     """
-    records = list(records_of(run))
+    records = records_of(run).all()
     if len(records) > MOST_RECORDS:
         raise ReplayError(
             f"the run has {len(records)} records, too many for a test ({MOST_RECORDS}); replay it where it is: execute(run, ...)."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import itertools
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -19,11 +18,12 @@ from septum.replay._moves import Move
 from septum.replay._payloads import Digests, Payloads, Unreadable
 from septum.replay._player import Player
 from septum.replay._script import Script
+from septum.replay._sound import Sound
 from septum.replay._telling import in_words
 from septum.replay._virtual import VirtualClock, VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from septum import StateMachine
     from septum._queue import OverflowPolicy
@@ -132,7 +132,8 @@ def execute(
         patience: Real seconds that a handler may wait for something that is not in the recording.
 
     Raises:
-        ReplayError: There is nothing to replay, or *target* is no state and no machine to begin with.
+        ReplayError: There is nothing to replay, a record is none that a recorder wrote, or *target* is no state and no machine to begin
+            with.
         DefinitionError: As for `StateMachine`.
     """
     setting = Setting(
@@ -153,11 +154,11 @@ def execute(
     return apart(lambda: perform(records_of(run), setting, debug=pdb))
 
 
-def records_of(run: Run | Iterable[Record]) -> Iterator[Record]:
+def records_of(run: Run | Iterable[Record]) -> Sound:
     """Return the records of *run*.
 
     Raises:
-        ReplayError: It has none.
+        ReplayError: It has none, or the first one is none that a recorder wrote.
     """
     source = getattr(run, "source", "recording")
     if source != "recording":
@@ -169,7 +170,7 @@ def records_of(run: Run | Iterable[Record]) -> Iterator[Record]:
     first = next(records, None)
     if first is None:
         raise ReplayError("there are no records to replay: the recording is empty, or was read to its end before. Load it again.")
-    return itertools.chain((first,), itertools.takewhile(lambda record: record.run_id == first.run_id, records))
+    return Sound(first, records)
 
 
 def apart(call: Callable[[], R]) -> R:
@@ -182,10 +183,10 @@ def apart(call: Callable[[], R]) -> R:
         return pool.submit(contextvars.copy_context().run, call).result()
 
 
-def perform(records: Iterator[Record], setting: Setting, *, debug: bool = False) -> Execution:
+def perform(records: Sound, setting: Setting, *, debug: bool = False) -> Execution:
     """Do what `execute` does."""
     clock = VirtualClock()
-    script = Script(records, clock)
+    script = Script(iter(records), clock)
     first = script.next
     clock.wall = first.wall - first.at
     options = options_of(setting)
@@ -198,17 +199,20 @@ def perform(records: Iterator[Record], setting: Setting, *, debug: bool = False)
         graph = actor.plan.graph
         payloads.know(graph)
         judge.take(actor)
-        player = Player(script, judge, actor, patience=setting.patience)
+        given = "common_data" in options
+        player = Player(script, judge, actor, patience=setting.patience, given=given)
         if first.definition_hash not in {"", graph.hash}:
             player.notes.append(f"the definition is another than the recorded one: {graph.hash}, then {first.definition_hash}")
         try:
-            _dress(first, actor, judge, player, setting, given="common_data" in options)
+            _dress(first, actor, judge, player, setting, given=given)
             with Debugger(graph, judge) if debug else nullcontext():
                 loop.run(player.play(), player.idle, player.turn)
         except Halt as halt:
             divergence = halt.divergence
     finally:
         loop.close()
+    if records.error is not None:
+        raise records.error
     return Execution(
         run_id=first.run_id,
         machine_id=first.machine_id,

@@ -109,8 +109,11 @@ class Free:
         actor, clock = self._actor, self._clock
         loop = asyncio.get_running_loop()
         self._task = actor.task = asyncio.current_task()
+        here = {number_of(record) for record in self._rest if record.event == "message"} | actor.numbers()
         for record in self._rest:
-            if record.event == "message" and not is_own(record):
+            known = record.event == "taken" and semconv.RECORDING_ENCODING in record.attributes and number_of(record) not in here
+            if known or (record.event == "message" and not is_own(record)):
+                # What waited before the recording is known where it was taken.
                 loop.call_at(record.at / 1e9, self._send, record)
         last = self._rest[-1] if self._rest else None
         if last is not None and (last.event != "end" or last.attributes.get(semconv.RUN_OUTCOME) != semconv.RunOutcome.COMPLETED):
@@ -129,7 +132,9 @@ class Free:
     async def _run(self, *, begin: bool) -> None:
         actor = self._actor
         begins = begin
-        for _ in range(self._raised + 2):
+        for _ in range(self._raised + 1):
+            # As often as it raised then, its caller went on.
+            self.ended = ""
             try:
                 if begins:
                     begins = False
@@ -138,7 +143,6 @@ class Free:
             except Exception as error:  # noqa: BLE001 - whatever a handler raises
                 self.ended = f"raised {class_name(type(error))} in {self.name()}: {error}"
             else:
-                self.ended = ""
                 return
 
     def name(self) -> str:

@@ -10,7 +10,8 @@ from septum.replay._signals import SEPTUM, Span, listed, mapping, number
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SCOPES: Final = ("otel.scope.name", "otel.library.name")
+_SCOPE: Final = "otel.scope.name"
+_SCOPE_OF_OLD: Final = "otel.library.name"
 
 
 def is_jaeger(content: Mapping[str, object]) -> bool:
@@ -29,8 +30,7 @@ def read(content: Mapping[str, object]) -> Iterator[Span]:
         for each in listed(trace.get("spans"), "spans"):
             span = mapping(each, "span")
             attributes = _read_tags(span.get("tags"))
-            scope = next((attributes[key] for key in _SCOPES if key in attributes), None)
-            if isinstance(scope, str) and not scope.startswith(SEPTUM):
+            if not is_septums(attributes):
                 continue
             start = number(span["startTime"], "startTime") * 1000
             end = start + number(span["duration"], "duration") * 1000
@@ -38,17 +38,29 @@ def read(content: Mapping[str, object]) -> Iterator[Span]:
             yield Span(str(span["traceID"]).rjust(32, "0"), str(span["spanID"]).rjust(16, "0"), start, end, attributes)
 
 
+def is_septums(attributes: Mapping[str, object]) -> bool:
+    """Say whether a span with these attributes is of a scope of Septum's; one whose scope was lost on the way may be."""
+    get = attributes.get
+    scope = get(_SCOPE, get(_SCOPE_OF_OLD))
+    return not isinstance(scope, str) or scope.startswith(SEPTUM)
+
+
 def _read_tags(tags: object) -> dict[str, object]:
     found: dict[str, object] = {}
     for entry in listed(tags, "tags"):
         tag = mapping(entry, "tag")
-        key, value = str(tag["key"]), tag["value"]
-        if key.startswith(SEPTUM) and type(value) is str and value.startswith("["):
-            value = _read_list(value)
-        elif tag.get("type") == "float64" and type(value) is int:
-            value = float(value)
-        found[key] = value
+        key = str(tag["key"])
+        found[key] = read_value(key, tag.get("type"), tag["value"])
     return found
+
+
+def read_value(key: str, kind: object, value: object) -> object:
+    """Return the value of an attribute for the one of a tag."""
+    if type(value) is str and key.startswith(SEPTUM) and value.startswith("["):
+        return _read_list(value)
+    if type(value) is int and kind == "float64":
+        return float(value)
+    return value
 
 
 def _read_list(text: str) -> object:

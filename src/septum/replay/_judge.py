@@ -10,6 +10,7 @@ from septum.logs import type_name
 from septum.replay import _lines as lines
 from septum.replay._divergence import Halt
 from septum.replay._effects import Effects
+from septum.replay._script import GAP, NOTHING, START
 from septum.replay._telling import in_words, name_message, number_of, say_answer
 from septum.replay._values import class_name
 
@@ -37,15 +38,21 @@ _ANSWER_ADVICE: Final = (
     "the recording does not have (a clock, chance, a network, data from elsewhere); ask for those through ctx."
 )
 _CLOSE: Final = 1e-6
-_THE_END: Final = frozenset({"end", "nothing", "gap"})
+_UNKNOWN: Final = frozenset({NOTHING, GAP, START})
+_THE_END: Final = _UNKNOWN | {"end"}
 _ENDS_STEPS: Final = _THE_END | {"message", "dropped", "snapshot"}
 
 
 class Judge(Effects):
-    """Holds one machine to one recording: whatever it tells must be what is next there."""
+    """Holds one machine to one recording: whatever it tells must be what is next there.
+
+    Attributes:
+        exhausted_after: The index of the record after which it was told that no retry is left; 0 for none.
+    """
 
     def __init__(self, script: Script, payloads: Payloads) -> None:
         super().__init__(script, payloads)
+        self.exhausted_after: int = 0
         # By edge, the attributes of the two records that its steps had last: a recording has many steps with the same ones.
         self._known: dict[tuple[str, str, str], tuple[object, object]] = {}
 
@@ -134,7 +141,7 @@ class Judge(Effects):
         attributes = record.attributes
         kind, name = self._called.answer(state, answer)
         known = (record.event, attributes.get(_HANDLER), attributes.get(_STATE), attributes.get(_ANSWER_KIND), attributes.get(_ANSWER_NAME))
-        if known == ("handler", handler, self.name(state), kind, name or None) or record.event == "nothing":
+        if known == ("handler", handler, self.name(state), kind, name or None) or record.event in _UNKNOWN:
             return None
         found = f"{handler} of {self.name(state)} {say_answer(kind, name)}"
         return self.describe("answer", found, expected=in_words(record), handler=handler)
@@ -233,6 +240,10 @@ class Judge(Effects):
         self._compare_timer(
             semconv.TimerKind.RETRY_BACKOFF, fact.state, fact.delay, f"retry {fact.count} of {{}} was scheduled (in {fact.delay:g} s)"
         )
+
+    def retries_exhausted(self, _: facts.RetriesExhausted, /) -> None:
+        """Note that a fact was told after the last record that has none of its own."""
+        self.exhausted_after = self.script.last.index
 
     def timeout_fired(self, fact: facts.TimeoutFired, /) -> None:
         """Compare a timeout."""

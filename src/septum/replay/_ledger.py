@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 _ALONE: Final = frozenset({"start", "end", "error", "dropped", "snapshot"})
 """Records that people look for, and that are rare: each has a log record of its own."""
 
+_SHORT: Final = 512
+"""Characters of a body that needs no log record of its own."""
+
+_FULL: Final = 64 * 1024
+"""Characters of bodies with which a batch is full: what takes log records refuses those that are too long."""
+
 
 class Run:
     """One run, until its last record is written.
@@ -109,17 +115,27 @@ def gather(entries: Iterable[Entry], runs: Mapping[str, Run]) -> list[Part]:
 def _items(run: Run, entries: list[Entry]) -> list[Item]:
     items: list[Item] = []
     waiting: list[Entry] = []
+    size = 0
     for entry in entries:
-        if not isinstance(entry, Note) or (entry[7] is None and entry[8] is None and entry[5] not in _ALONE):
-            waiting.append(entry)
-            continue
-        if waiting:
+        alone = isinstance(entry, Note) and _stands_alone(entry)
+        if waiting and (alone or size >= _FULL):
             _add_batch(run, waiting, items)
-            waiting = []
-        _add(run, entry, items)
+            waiting, size = [], 0
+        if not isinstance(entry, Note):
+            waiting.append(entry)
+        elif alone:
+            _add(run, entry, items)
+        else:
+            waiting.append(entry)
+            size += len(entry[7] or "")
     if waiting:
         _add_batch(run, waiting, items)
     return items
+
+
+def _stands_alone(note: Note) -> bool:
+    text = note[7]
+    return note[8] is not None or note[5] in _ALONE or (text is not None and len(text) > _SHORT)
 
 
 def _add(run: Run, note: Note, items: list[Item]) -> None:

@@ -32,7 +32,11 @@ Source: TypeAlias = "str | os.PathLike[str] | bytes | Mapping[str, Any] | Record
 """A file or folder ("-": standard input), what stands in a file, a parsed OTLP, Jaeger or Tempo answer, or a record."""
 
 STDIN: Final = "-"
+_RUN_ID: Final = semconv.RUN_ID
+_OPERATION: Final = semconv.OPERATION_NAME
 _DIGITS: Final = 6
+_BUFFER: Final = 1 << 19
+"""Bytes that are read at once: a line is not put together from pieces, which costs more than to read it."""
 _WRONG: Final = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
@@ -73,7 +77,8 @@ def records(source: Source | Iterable[Source], *, run_id: str | None = None) -> 
     Raises:
         OSError, BadRecording: As for `load`, when it comes to it.
     """
-    return in_order(record for record in _read_records(source) if run_id is None or record.run_id == run_id)
+    found = _read_records(source)
+    return in_order(found if run_id is None else (record for record in found if record.run_id == run_id))
 
 
 def _read_records(source: Source | Iterable[Source]) -> Iterator[Record]:
@@ -86,14 +91,12 @@ def _read_records(source: Source | Iterable[Source]) -> Iterator[Record]:
 
 
 def _records_in(document: Document) -> Iterator[Record]:
-    found: list[Record] = []
     try:
         for signal in signals(document):
             if isinstance(signal, Event) and is_record(signal):
-                found.extend(records_of(signal))
+                yield from records_of(signal)
     except _WRONG as error:
         raise _wrong(document.place, error) from error
-    yield from found
 
 
 # ---- where it comes from
@@ -127,7 +130,7 @@ class _Reading:
     def __iter__(self) -> Iterator[Document]:
         name, path, content = self._file
         if path is not None:
-            with Path(path).open("rb") as stream:
+            with Path(path).open("rb", _BUFFER) as stream:
                 yield from self._read(stream, name)
         elif isinstance(content, bytes):
             yield from self._read(BytesIO(content), name)
@@ -257,7 +260,7 @@ class Drafts:
             try:
                 for signal in signals(document):
                     if type(signal) is Span:
-                        self._take_span(signal, source)
+                        self._take_span(signal, source.name)
                     else:
                         self._take_event(cast("Event", signal), source, document)
             except _WRONG as error:
@@ -265,13 +268,13 @@ class Drafts:
         if reading.truncated:
             self._truncated.add(source.name)
 
-    def _take_span(self, span: Span, file: File) -> None:
-        found = span.attributes
-        run_id = found.get(semconv.RUN_ID)
-        if semconv.OPERATION_NAME in found and type(run_id) is str:
+    def _take_span(self, span: Span, name: str) -> None:
+        found = span[4]
+        run_id = found.get(_RUN_ID)
+        if type(run_id) is str and _OPERATION in found:
             draft = self._runs.get(run_id) or self._begin(run_id, found)
-            if file.name not in draft.files:
-                draft.files[file.name] = []
+            if name not in draft.files:
+                draft.files[name] = []
             take_span(draft, span)
 
     def _take_event(self, event: Event, file: File, document: Document) -> None:

@@ -27,9 +27,10 @@ class Names:
     Attributes:
         states: For each full name what telemetry calls the state, but for those that would share that name: they keep the full one.
         edges: The plain edges with those names, by what the engine calls them.
+        timeouts: Each state that has one with its timeout, as a recording tells it.
     """
 
-    __slots__ = ("_calls", "_definition", "edges", "states")
+    __slots__ = ("_calls", "_definition", "edges", "states", "timeouts")
 
     def __init__(self, definition: Graph) -> None:
         shared = Counter(node.qualname for node in definition.nodes)
@@ -38,6 +39,7 @@ class Names:
         self.states: Mapping[str, str] = {
             node.name: node.qualname if shared[node.qualname] == 1 else node.name for node in definition.nodes
         }
+        self.timeouts = tuple([f"{self.states[node.name]} {node.timeout}" for node in definition.nodes if node.timeout is not None])
         self.edges: Mapping[Edge, Edge] = {edge: (self.states[edge[0]], self.states[edge[1]], edge[2]) for edge in definition.plain}
 
     def call(self, handler: str, state: str, answer: object) -> Attributes:

@@ -7,6 +7,7 @@ tells which.
 from __future__ import annotations
 
 import base64
+import binascii
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from septum.replay._signals import DEEPEST, SEPTUM, Event, Span, listed, mapping, number, shown
@@ -90,7 +91,7 @@ def hexadecimal(found: object, digits: int) -> str:
         return found
     if len(found) != (digits // 2 + 2) // 3 * 4:
         raise ValueError(f"an id has {len(found)} characters; it takes {digits} hexadecimal digits")
-    return base64.b64decode(found, validate=True).hex()
+    return binascii.a2b_base64(found, strict_mode=True).hex()
 
 
 def read_attributes(pairs: object) -> dict[str, object]:

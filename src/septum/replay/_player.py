@@ -6,23 +6,21 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
 from septum import semconv
-from septum._mode import DELAY, ENTER, ENTER_WAIT, FAIL, FIRST, LEAVE, TIMEOUT, WAIT
+from septum._mode import FIRST, WAIT
 from septum._stepper import IDLE
 from septum.replay import _lines as lines
 from septum.replay._divergence import Halt
-from septum.replay._script import GAP, NOTHING
-from septum.replay._telling import CANCELLED, in_words, is_own
+from septum.replay._entrance import Entrance
+from septum.replay._script import START
+from septum.replay._telling import CANCELLED, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from septum._graph import Node
     from septum.replay._actor import Actor
     from septum.replay._judge import Judge
     from septum.replay._record import Record
     from septum.replay._script import Script
-
-_STAGES: Final = {"on_enter": ENTER, "on_leave": LEAVE, "on_timeout": TIMEOUT, "on_fail": FAIL}
 
 
 class Player:
@@ -34,10 +32,12 @@ class Player:
         pauses: Asked before each step; true ends `play` there.
     """
 
-    def __init__(self, script: Script, judge: Judge, actor: Actor, *, patience: float) -> None:
+    def __init__(self, script: Script, judge: Judge, actor: Actor, *, patience: float, given: bool = False) -> None:
+        """Lead *actor* through *script*; *given*: its `common` is the caller's, and stays."""
         self._script = script
         self._judge = judge
         self._actor = actor
+        self._entrance = Entrance(script, judge, actor, given=given)
         self._patience = patience
         self._waited = 0.0
         self._passed = -1
@@ -55,14 +55,15 @@ class Player:
         """
         actor, script = self._actor, self._script
         self._task = actor.task = asyncio.current_task()
-        if self.pauses is not None and self.pauses():
-            return
         first = script.next
-        if first.event == "start" and not first.attributes.get(semconv.RECORDING_RESUMED):
+        if first.event == START and not first.attributes.get(semconv.RECORDING_RESUMED):
+            if self.pauses is not None and self.pauses():
+                return
             script.advance()
             await self._do(actor.begin(first.run_id))
         else:
-            self._resume(first)
+            self.notes.append("the run began before it was recorded: ctx.common and the retry counts are as the first record has them")
+            self._entrance.begin(first)
         while True:
             self.step_began = script.passed
             if (self.pauses is not None and self.pauses()) or not self._prepare():
@@ -111,11 +112,15 @@ class Player:
                     judge.let_in(record)
                 case "end" if record.attributes.get(semconv.RUN_OUTCOME) != semconv.RunOutcome.COMPLETED:
                     script.advance()
-                    return False
+                    if script.next.event != START:
+                        return False
+                case "start":
+                    self.notes.append(f"went on with the machine that was restored in record {record.index}")
+                    self._entrance.go_on()
                 case "snapshot":
                     script.advance()
                 case "gap":
-                    self._go_on_after_gap()
+                    self.notes.append(self._entrance.go_on_after_gap())
                 case "nothing":
                     return False
                 case _ if self._actor.is_done:
@@ -132,126 +137,6 @@ class Player:
         if actor.stage == WAIT and not actor.queue_depth:
             return f"the machine waits in {where}, without a message"
         return f"the machine waits in {where}"
-
-    # -- beginning in the middle
-
-    def _go_on_after_gap(self) -> None:
-        script = self._script
-        first, last = script.lost
-        followed = script.passed
-        script.advance()
-        found = script.skip_to("snapshot")
-        script.passed = followed
-        if not found:
-            script.next = script.next._replace(event=NOTHING)
-            self._judge.diverge(
-                "gap",
-                f"records {first} to {last} are missing, and no snapshot comes after them",
-                expected="all records of the run",
-                advice="What came before was replayed. Snapshots (`fsm.snapshot()`) in a recording let a replay go on after a gap.",
-            )
-        self._judge.forget_common()
-        self.notes.append(f"records {first} to {last} are missing: went on at the snapshot in record {script.next.index}")
-        self._place(script.next)
-        script.advance()
-
-    def _resume(self, first: Record) -> None:
-        if first.event != "start":
-            what = "nothing" if first.event == NOTHING else in_words(first)
-            self._judge.diverge("gap", f"the recording begins with {what}", expected="the start of the run")
-        self.notes.append("the run began before it was recorded: ctx.common and the retry counts are as the first record has them")
-        self._script.advance()
-        self._place(first)
-
-    def _place(self, record: Record) -> None:
-        """Put the machine where *record*, a start or a snapshot, says that it is, and go on to where a call begins."""
-        self._judge.in_middle = True
-        graph = self._actor.plan.graph
-        attributes = record.attributes
-        known = {self._judge.name(node.name): node for node in graph.nodes}
-        wanted = [attributes.get(semconv.STATE_NAME), *cast("tuple[str, ...]", attributes.get(semconv.STACK, ()))]
-        missing = [str(name) for name in wanted if name not in known]
-        if missing:
-            self._judge.diverge("machine", f"today's definition has no state {', '.join(missing)}", expected=in_words(record))
-        node, *stack = [known[cast("str", name)] for name in wanted]
-        retries: dict[str, int] = {}
-        for text in cast("tuple[str, ...]", attributes.get(semconv.RECORDING_RETRIES, ())):
-            name, _, count = text.rpartition(" ")
-            if name in known:
-                retries[known[name].name] = int(count)
-        self._actor.place(record.run_id, node, tuple(stack), retries, record.visit)
-        self._find_stage(known)
-
-    def _find_stage(self, known: dict[str, Node]) -> None:
-        """Find out by what comes which call is due; what is left of a step that began before goes as the recording has it."""
-        script, actor = self._script, self._actor
-        while True:
-            for record in (script.next, *script.ahead()):
-                match record.event:
-                    case "taken" | "end" | "nothing":
-                        return
-                    case "timer":
-                        if record.attributes.get(semconv.TIMER_KIND) == semconv.TimerKind.RETRY_BACKOFF:
-                            self._cross_timer(record)
-                        return
-                    case "handler":
-                        name = cast("str", record.attributes[semconv.HANDLER_NAME])
-                        if name == "on_leave":
-                            break
-                        if name != "on_enter" or actor.stage != ENTER_WAIT:
-                            actor.set_stage(_STAGES.get(name, FIRST))
-                        return
-                    case "error" if record.attributes.get(semconv.ERROR_DESTINATION) == semconv.ErrorDestination.RAISED:
-                        script.skip_to("error")
-                        script.advance()
-                        return
-                    case "transition" | "stack" | "error":
-                        break
-                    case _:
-                        pass
-            else:
-                return
-            self._cross(known)
-
-    def _cross_timer(self, record: Record) -> None:
-        """A retry was asked for before the recording began."""
-        script, actor = self._script, self._actor
-        script.skip_to("timer")
-        script.advance()
-        actor.deadline = record.at / 1e9 + float(cast("float", record.attributes[semconv.TIMER_DURATION]))
-        actor.set_stage(DELAY)
-        actor.count_retry(int(cast("int", record.attributes.get(semconv.RETRY_COUNT, 1))))
-
-    def _cross(self, known: dict[str, Node]) -> None:
-        """Follow the rest of a step whose beginning is not there, up to its transition."""
-        script, actor = self._script, self._actor
-        stack = [node.name for node in actor.stack()]
-        while script.next.event not in {"transition", GAP, NOTHING}:
-            record = script.next
-            if record.event == "stack":
-                _change_stack(stack, record, {name: node.name for name, node in known.items()})
-            elif record.event == "handler":
-                self._judge.forget_common()
-            script.advance()
-        record = script.next
-        if record.event != "transition":
-            return
-        script.advance()
-        kind = record.attributes.get(semconv.TRANSITION_KIND)
-        if kind in {"retry", "again"}:
-            # The one is followed by its delay, the other by a call.
-            actor.set_stage(FIRST)
-            return
-        target = known.get(cast("str", record.attributes.get(semconv.TRANSITION_TO_STATE)))
-        while script.next.event == "stack":
-            _change_stack(stack, script.next, {name: node.name for name, node in known.items()})
-            script.advance()
-        if target is None:
-            script.skip_to("end")
-            script.advance()
-        else:
-            stage = ENTER_WAIT if kind == "restart" else ENTER
-            actor.cross(target, stack, stage if target.on_enter is not None else WAIT if stage == ENTER_WAIT else FIRST)
 
     # -- when nothing is ready
 
@@ -332,7 +217,7 @@ class Player:
                 if other.event in {"effect", "message", "dropped"}:
                     if is_own(other) is not False:
                         # Its own doing follows at once; the start of a handler would have a number in between.
-                        return other.seq != before.seq + 1
+                        return other.seq != before.seq + 1 + (before.index == self._judge.exhausted_after)
                 elif other.event in {"error", "handler", "taken", "end"}:
                     # Its end would be told by an "error"; the handler whose error it was asked about was called again instead.
                     return other.event != "error"
@@ -353,11 +238,3 @@ class Player:
 
 _PIECE: Final = 0.05
 _LATE: Final = 0.05
-
-
-def _change_stack(stack: list[str], record: Record, known: dict[str, str]) -> None:
-    states = [known.get(name, name) for name in cast("tuple[str, ...]", record.attributes.get(semconv.STACK_STATES, ()))]
-    if record.attributes.get(semconv.STACK_CHANGE) == semconv.StackChange.PUSHED:
-        stack += states
-    elif stack:
-        stack.pop()

@@ -16,7 +16,7 @@ from septum.replay._actor import DROPPED
 from septum.replay._divergence import Divergence, Halt
 from septum.replay._names import names_of
 from septum.replay._payloads import Unreadable
-from septum.replay._script import GAP, NOTHING
+from septum.replay._script import GAP, NOTHING, START
 from septum.replay._telling import in_words, is_own, number_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ MOST_MOVES: Final = 1_000
 
 _ERROR: Final = semconv.ERROR_TYPE
 _SENT_OUTSIDE: Final = frozenset({"filtered", "overflow_newest", "rejected", "closed"})
+_NEW_PART: Final = frozenset({GAP, START})
 _NO_DIFFERENCE: Final = frozenset({"gap", "unreadable"})
 
 
@@ -52,6 +53,7 @@ class Prompter(Hooks):
         stop: Called before a divergence ends the replay, with the frame or traceback to look at; None to go on at once.
         halt: What ended the replay, once it has ended, though a handler swallowed it.
         in_middle: The recording begins in the middle of a run, or records are missing.
+        is_edited: There may be fewer messages than there were.
     """
 
     strict = True
@@ -71,6 +73,7 @@ class Prompter(Hooks):
         self._called: Names
         self._names: Mapping[str, str] = {}
         self.in_middle = False
+        self.is_edited = False
         self._injecting: Record | None = None
         self._supplied: Record | None = None
         self._before: list[str] = []
@@ -90,6 +93,10 @@ class Prompter(Hooks):
         """Compare `common` no more: a handler that may have changed it was not called here."""
         self._compares_common = False
 
+    def know_common(self) -> None:
+        """Compare `common` from here on: the machine has what was recorded of it."""
+        self._compares_common = True
+
     # -- where both part
 
     def diverge(
@@ -107,7 +114,7 @@ class Prompter(Hooks):
             Halt: Always.
         """
         event = self.script.next.event
-        if event == GAP and kind not in _NO_DIFFERENCE:
+        if event in _NEW_PART and kind not in _NO_DIFFERENCE:
             # The player sees to it.
             raise Halt(None)
         if event == NOTHING and kind not in _NO_DIFFERENCE:
@@ -249,6 +256,8 @@ class Prompter(Hooks):
         if semconv.RECORDING_ENCODING in record.attributes:
             self.actor.put_first(self.read(record), number)
         elif (not number or self.in_middle) and not self.actor.bring(number):
+            if self.is_edited:
+                self.diverge("message", "there is no such message any more")
             self.diverge("gap", f"{in_words(record)}; the record that has its payload is missing")
 
     def _diverge_at_frame(self, kind: Kind, found: str) -> NoReturn:

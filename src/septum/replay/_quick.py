@@ -1,22 +1,32 @@
-"""OTLP as JSON, decoded by msgspec into just the fields that are looked at: half the time of reading all of it. Needs the extra `replay`.
+"""OTLP and Jaeger's JSON, decoded by msgspec into just the fields that are looked at: half the time of reading all of it.
 
-What does not fit, because it is of another format, older, newer or hostile, is left to `_otlp`, which says what is wrong with it.
+What does not fit, because it is of another format, older, newer or hostile, is left to `_otlp` and `_jaeger`, which say what is wrong with
+it. A large document is not decoded at once, but span by span: what is in the processor's cache is read twice as fast, and never is all of
+it in memory as objects. Needs the extra `replay`.
 """
 
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Annotated
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
+from septum.replay import _jaeger, _otlp
+from septum.replay._batch import Table
 from septum.replay._otlp import SPAN_ID, TRACE_ID, hexadecimal
-from septum.replay._signals import DEEPEST, SEPTUM, Event, Span
+from septum.replay._signals import DEEPEST, SEPTUM, Event, Span, build, mapping
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    Slowly: TypeAlias = Callable[[], object]
+    """Returns what the standard library reads, or raises what it has to say."""
+
+LARGE: Final = 1 << 20
+"""Bytes of a document from which on it is decoded span by span."""
 
 # Numbers are text in OTLP as JSON, since not every JSON reader has 64 bits; a decoder that is not strict takes them so.
 _Whole = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
@@ -66,8 +76,11 @@ class _Scope(Struct, gc=False):
     name: str = ""
 
 
-class _ScopeSpans(Struct, gc=False, forbid_unknown_fields=True):
-    spans: list[_Span] = []
+S = TypeVar("S", _Span, Raw)
+
+
+class _ScopeSpans(Struct, Generic[S], gc=False, forbid_unknown_fields=True):
+    spans: list[S] = []
     scope: _Scope | None = None
     schemaUrl: str = ""  # noqa: N815 - OTLP's names
 
@@ -78,33 +91,70 @@ class _ScopeLogs(Struct, gc=False, forbid_unknown_fields=True):
     schemaUrl: str = ""  # noqa: N815 - as above
 
 
-class _ResourceSpans(Struct, gc=False, forbid_unknown_fields=True):
-    scopeSpans: list[_ScopeSpans] = []  # noqa: N815 - OTLP's names
-    resource: msgspec.Raw = msgspec.Raw()
+class _ResourceSpans(Struct, Generic[S], gc=False, forbid_unknown_fields=True):
+    scopeSpans: list[_ScopeSpans[S]] = []  # noqa: N815 - OTLP's names
+    resource: Raw = Raw()
     schemaUrl: str = ""  # noqa: N815 - as above
 
 
 class _ResourceLogs(Struct, gc=False, forbid_unknown_fields=True):
     scopeLogs: list[_ScopeLogs] = []  # noqa: N815 - OTLP's names
-    resource: msgspec.Raw = msgspec.Raw()
+    resource: Raw = Raw()
     schemaUrl: str = ""  # noqa: N815 - as above
 
 
 # Whatever OTLP is wrapped in: by Jaeger, and by Tempo in two versions.
-class _Document(Struct, gc=False, forbid_unknown_fields=True):
-    resourceSpans: list[_ResourceSpans] = []  # noqa: N815 - OTLP's names
+class _Document(Struct, Generic[S], gc=False, forbid_unknown_fields=True):
+    resourceSpans: list[_ResourceSpans[S]] = []  # noqa: N815 - OTLP's names
     resourceLogs: list[_ResourceLogs] = []  # noqa: N815 - as above
-    batches: list[_ResourceSpans] = []
-    result: _Document | None = None
-    trace: _Document | None = None
-    metrics: msgspec.Raw = msgspec.Raw()
+    batches: list[_ResourceSpans[S]] = []
+    result: _Document[S] | None = None
+    trace: _Document[S] | None = None
+    metrics: Raw = Raw()
 
 
-_decode = msgspec.json.Decoder(_Document, strict=False).decode
+class _Tag(Struct, gc=False):
+    key: str
+    value: str | int | float | bool | None
+    type: str = ""
+
+
+class _JaegerSpan(Struct, gc=False):
+    traceID: str  # noqa: N815 - Jaeger's names
+    spanID: str  # noqa: N815 - as above
+    startTime: _Whole  # noqa: N815 - as above
+    duration: _Whole
+    tags: list[_Tag] = []
+
+
+class _Trace(Struct, gc=False):
+    spans: list[Raw] = []
+
+
+class _Jaeger(Struct, gc=False):
+    data: list[_Trace] | None = None
+    spans: list[Raw] | None = None
+    traceID: Raw | None = None  # noqa: N815 - Jaeger's names
+
+
+_decode = msgspec.json.Decoder(_Document[_Span], strict=False).decode
+_decode_large = msgspec.json.Decoder(_Document[Raw], strict=False).decode
+_decode_span = msgspec.json.Decoder(_Span, strict=False).decode
+_decode_jaeger = msgspec.json.Decoder(_Jaeger).decode
+_decode_jaeger_span = msgspec.json.Decoder(_JaegerSpan).decode
+_decode_table = msgspec.json.Decoder(Table).decode
 _parse = msgspec.json.Decoder().decode
 
 
-def parse(data: bytes) -> object:
+def read_table(text: str) -> Table | None:
+    """Return the table of a batch; None if *text* is not just that."""
+    try:
+        return _decode_table(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse(data: bytes | str) -> object:
     """Return what a JSON text says.
 
     Raises:
@@ -113,33 +163,58 @@ def parse(data: bytes) -> object:
     return _parse(data)
 
 
-def read(data: bytes) -> Iterator[Span | Event] | None:
-    """Return Septum's spans and events in a JSON text; None if it is not just what OTLP of today is.
+def read(data: bytes, slowly: Slowly) -> Iterator[Span | Event] | None:
+    """Return Septum's spans and events in a JSON text; None if it is not just what OTLP or Jaeger's format of today is.
+
+    Args:
+        data: The text.
+        slowly: For the rest of a large document of which a part is not.
 
     Raises:
-        ValueError: While they are gone through: something in it is not what it must be.
+        ValueError: While they are gone through: something in it is not what it must be; besides, all that *slowly* raises.
     """
     try:
-        document = _decode(data)
+        if len(data) >= LARGE:
+            return _or_else(_read_otlp(_decode_large(data)), slowly, _otlp.read)
+        return _read_otlp(_decode(data))
+    except (ValueError, RecursionError):
+        pass
+    try:
+        document = _decode_jaeger(data)
     except (ValueError, RecursionError):
         return None
-    return _signals(document)
+    traces = document.data
+    if document.spans is not None:
+        traces = [_Trace(document.spans)] if traces is not None or document.traceID is not None else None
+    return None if traces is None else _or_else(_read_jaeger(traces), slowly, _jaeger.read)
 
 
-def _signals(document: _Document) -> Iterator[Span | Event]:
+def _or_else(found: Iterator[Span | Event], slowly: Slowly, read: Callable[..., Iterator[Span | Event]]) -> Iterator[Span | Event]:
+    """Yield what is found, and from where that fails on what the standard library finds."""
+    count = 0
+    try:
+        for signal in found:
+            yield signal
+            count += 1
+    except (ValueError, RecursionError):
+        yield from islice(read(mapping(slowly(), "a document")), count, None)
+
+
+def _read_otlp(document: _Document[_Span] | _Document[Raw]) -> Iterator[Span | Event]:
     for inner in (document.result, document.trace):
         if inner is not None:
-            yield from _signals(inner)
+            yield from _read_otlp(inner)
     for resource in (*document.resourceSpans, *document.batches):
         for scope in resource.scopeSpans:
             if scope.scope is not None and scope.scope.name and not scope.scope.name.startswith(SEPTUM):
                 continue
-            for span in scope.spans:
+            for each in scope.spans:
+                span = each if isinstance(each, _Span) else _decode_span(each)
                 trace_id, span_id = span.traceId, span.spanId
                 if len(trace_id) != TRACE_ID or len(span_id) != SPAN_ID:
                     trace_id, span_id = hexadecimal(trace_id, TRACE_ID), hexadecimal(span_id, SPAN_ID)
                 start = span.startTimeUnixNano
-                yield Span(trace_id, span_id, start, span.endTimeUnixNano or start, _attributes(span.attributes))
+                yield build(Span, (trace_id, span_id, start, span.endTimeUnixNano or start, _attributes(span.attributes)))
     for of_logs in document.resourceLogs:
         for logs in of_logs.scopeLogs:
             if logs.scope is not None and logs.scope.name and not logs.scope.name.startswith(SEPTUM):
@@ -149,7 +224,24 @@ def _signals(document: _Document) -> Iterator[Span | Event]:
                 name = log.eventName or attributes.get("event.name")
                 if isinstance(name, str) and name.startswith(SEPTUM):
                     time = log.timeUnixNano or log.observedTimeUnixNano or 0
-                    yield Event(name, time, attributes, None if log.body is None else _plain(log.body))
+                    yield build(Event, (name, time, attributes, None if log.body is None else _plain(log.body)))
+
+
+def _read_jaeger(traces: list[_Trace]) -> Iterator[Span]:
+    for trace in traces:
+        for each in trace.spans:
+            span = _decode_jaeger_span(each)
+            attributes: dict[str, object] = {}
+            for tag in span.tags:
+                value = tag.value
+                if "[" in value if type(value) is str else tag.type == "float64":
+                    attributes[tag.key] = _jaeger.read_value(tag.key, tag.type, value)
+                else:
+                    attributes[tag.key] = value
+            if _jaeger.is_septums(attributes):
+                start = span.startTime * 1000
+                ids = span.traceID.rjust(TRACE_ID, "0"), span.spanID.rjust(SPAN_ID, "0")
+                yield build(Span, (*ids, start, start + span.duration * 1000, attributes))
 
 
 def _attributes(pairs: list[_Pair]) -> dict[str, object]:

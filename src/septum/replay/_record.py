@@ -23,7 +23,7 @@ PREFIX: Final = "septum.recording."
 """What the name of an event begins with on the wire: "septum.recording.message" is the record "message"."""
 
 BATCH: Final = "batch"
-"""On the wire only: many records without bodies in one; see `_batch`."""
+"""On the wire only: many records in one; see `_batch`."""
 
 EventName = Literal["start", "message", "taken", "dropped", "timer", "effect", "handler", "transition", "stack", "error", "snapshot", "end"]
 EVENTS: Final[tuple[str, ...]] = get_args(EventName)

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import heapq
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from septum import semconv
-from septum.replay._batch import expand
-from septum.replay._record import BATCH, EVENTS, FIELDS, PREFIX, VERSION, Record
-from septum.replay._signals import shown
+from septum.replay._batch import WITH_BODY, expand
+from septum.replay._record import BATCH, EVENTS, PREFIX, VERSION, Record
+from septum.replay._signals import build, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from septum.replay._signals import Event
 
+try:
+    from septum.replay import _quick
+except ImportError:  # pragma: no cover - without the extra `replay`
+    _quick = None  # type: ignore[assignment] # the module, where it can be imported
+
 WINDOW: Final = 4096
 """How many records are held back until those before them have come; a collector may put batches in another order."""
 
-_AS_JSON: Final = (semconv.RecordingEncoding.JSON, semconv.RecordingEncoding.REPR)
-_NOT_KEPT: Final = FIELDS.keys() | {semconv.RECORDING_VERSION}
+_EVENTS: Final = {PREFIX + event: event for event in (*EVENTS, BATCH)}
 _TEXTS: Final = (semconv.RUN_ID, semconv.MACHINE_ID, semconv.MACHINE_NAME)
 _NUMBERS: Final = (semconv.RECORDING_INDEX, semconv.SEQ, semconv.VISIT_NUMBER, semconv.RECORDING_TIME)
+
+# Read for every record; an attribute of a module costs as much again.
+_VERSION_KEY: Final = semconv.RECORDING_VERSION
+_HASH_KEY: Final = semconv.MACHINE_DEFINITION_HASH
+_ENCODING_KEY: Final = semconv.RECORDING_ENCODING
+_RUN, _MACHINE, _NAME = _TEXTS
+_INDEX, _SEQ, _VISIT, _AT = _NUMBERS
 
 
 def is_record(event: Event) -> bool:
@@ -37,57 +48,70 @@ def record_of(event: Event) -> Record | None:
         ValueError: It was written by a newer version of Septum, in a format that this one cannot read; or its body is no JSON.
         KeyError, TypeError: It lacks what every record has, or has something else in its place.
     """
-    found = event.attributes
-    version = found.get(semconv.RECORDING_VERSION, VERSION)
+    name, time, found, body = event
+    version = found.get(_VERSION_KEY, VERSION)
     if type(version) is not int or version < 1:
-        raise TypeError(f"{semconv.RECORDING_VERSION} is {shown(version)}, no version")
+        raise TypeError(f"{_VERSION_KEY} is {shown(version)}, no version")
     if version > VERSION:
         raise ValueError(f"the recording has version {version} of the format, and this Septum reads up to {VERSION}: update it")
-    name = event.name.removeprefix(PREFIX)
-    if name not in EVENTS and name != BATCH:
+    kind = _EVENTS.get(name)
+    if kind is None:
         return None
-    run_id, machine_id, machine_name = (_text(found, key) for key in _TEXTS)
-    index, seq, visit, at = (_whole(found, key) for key in _NUMBERS)
-    body = event.body
-    if isinstance(body, str) and (name == BATCH or found.get(semconv.RECORDING_ENCODING) in _AS_JSON):
-        body = _parse(body)
-    attributes = {key: value for key, value in found.items() if key not in _NOT_KEPT}
-    digest = found.get(semconv.MACHINE_DEFINITION_HASH)
-    definition = digest if isinstance(digest, str) else ""
-    return Record(name, index, seq, visit, at, event.time, run_id, machine_id, machine_name, attributes, body, definition)
+    attributes = dict(found)
+    pop: Any = attributes.pop
+    pop(_VERSION_KEY, None)
+    run_id, machine_id, machine_name = pop(_RUN), pop(_MACHINE), pop(_NAME)
+    index, seq, visit, at = pop(_INDEX), pop(_SEQ), pop(_VISIT), pop(_AT)
+    if not (type(run_id) is type(machine_id) is type(machine_name) is str and type(index) is type(seq) is type(visit) is type(at) is int):
+        raise _no_record(found)
+    digest = pop(_HASH_KEY, "")
+    if type(digest) is not str:
+        digest = ""
+    if type(body) is str:
+        if kind == BATCH:
+            body = _parse_table(body)
+        elif found.get(_ENCODING_KEY) in WITH_BODY:
+            body = _parse(body)
+    record: Record = build(Record, (kind, index, seq, visit, at, time, run_id, machine_id, machine_name, attributes, body, digest))
+    return record
 
 
-def records_of(event: Event) -> tuple[Record, ...]:
+def _no_record(found: Mapping[str, object]) -> TypeError:
+    """Return the error for attributes of which one has another type than every record's."""
+    wrong = next((key for key in _TEXTS if type(found[key]) is not str), None)
+    if wrong is not None:
+        return TypeError(f"{wrong} is {shown(found[wrong])}, no text")
+    wrong = next(key for key in _NUMBERS if type(found[key]) is not int)
+    return TypeError(f"{wrong} is {shown(found[wrong])}, no whole number")
+
+
+def records_of(event: Event) -> Iterable[Record]:
     """Return the records that an event is: one, none of a kind that this version does not know, or those of a batch.
 
     Raises:
-        ValueError, KeyError, TypeError: As `record_of`; or the table of a batch is none.
+        ValueError, KeyError, TypeError: As `record_of`; or, while they are gone through, the table of a batch is none.
     """
     record = record_of(event)
     if record is None:
         return ()
-    return tuple(expand(record)) if record.event == BATCH else (record,)
+    return expand(record) if record.event == BATCH else (record,)
+
+
+def _parse_table(text: str) -> object:
+    """Return the table of a batch, as far as it is one."""
+    return (_quick and _quick.read_table(text)) or _parse(text)
 
 
 def _parse(text: str) -> object:
+    if _quick is not None:
+        try:
+            return _quick.parse(text)
+        except (ValueError, RecursionError):
+            pass  # the standard library takes it, or says what is wrong
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"the body of a record is no JSON: {error}") from None
-
-
-def _text(found: Mapping[str, object], key: str) -> str:
-    value = found[key]
-    if type(value) is not str:
-        raise TypeError(f"{key} is {shown(value)}, no text")
-    return value
-
-
-def _whole(found: Mapping[str, object], key: str) -> int:
-    value = found[key]
-    if type(value) is not int:
-        raise TypeError(f"{key} is {shown(value)}, no whole number")
-    return value
 
 
 class Order:
@@ -107,6 +131,13 @@ class Order:
         self._waiting: list[tuple[int, int, Record]] = []
         self._indexes: set[int] = set()
         self._count = 0
+
+    def is_due(self, record: Record) -> bool:
+        """Say whether it is the turn of a record as it came, as it nearly always is; else it is to be put."""
+        if record[1] != self._next or self._waiting or record[0] == "start":
+            return False
+        self._next += 1
+        return True
 
     def put(self, record: Record) -> Iterator[Record]:
         """Take the next record as it came, and yield those whose turn it is."""
@@ -159,21 +190,23 @@ class Order:
 def in_order(found: Iterable[Record]) -> Iterator[Record]:
     """Yield records of any number of runs: those of each run by their index, without copies, with at most `WINDOW` of each held back."""
     orders: dict[str, Order] = {}
-    over: dict[str, int] = {}
+    over: dict[str, tuple[int, int]] = {}
     for record in found:
-        run_id = record.run_id
+        run_id = record[6]
         order = orders.get(run_id)
         if order is None:
-            # A restored machine goes on with its run, and counts on.
-            following = over.get(run_id, 1)
+            # A restored machine goes on with its run, and counts on: from its snapshot, though another went on from there before.
+            following, ended = over.get(run_id, (1, 0))
             if record.index < following:
-                continue  # a copy
+                if record.event != "start" or record.wall <= ended:
+                    continue  # a copy
+                following = record.index
             order = orders[run_id] = Order(following)
-        for due in order.put(record):
+        for due in (record,) if order.is_due(record) else order.put(record):
             yield due
-            if due.event == "end":
+            if due[0] == "end":
                 # A service has many runs in a year; of those that are over, the last index is enough.
-                over[run_id] = due.index + 1
+                over[run_id] = due.index + 1, due.wall
                 orders.pop(run_id, None)
     for order in orders.values():
         yield from order.rest()

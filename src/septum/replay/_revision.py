@@ -59,10 +59,12 @@ def revise(records: Sequence[Record], edits: Sequence[Edit], payloads: Payloads)
     for edit in edits:
         match edit:
             case DropMessage(number):
-                del revised[_find_message(revised, number, edit)]
+                for place in _find_payloads(revised, number, edit):
+                    record = revised[place]
+                    revised[place : place + 1] = [] if record.event == "message" else [_without_value(record)]
             case ChangeMessage(number, payload):
-                place = _find_message(revised, number, edit)
-                revised[place] = _with_value(revised[place], _change(revised[place], payload, payloads))
+                for place in _find_payloads(revised, number, edit):
+                    revised[place] = _with_value(revised[place], _change(revised[place], payload, payloads))
             case InsertMessage(payload, where):
                 value = _make(payload, payloads)
                 _put(revised, _new_message(revised, value), where, edit)
@@ -101,6 +103,28 @@ def _find_message(records: list[Record], number: int, edit: Edit) -> int:
     raise BadEdit(f"{edit}: there is no message {number} from outside in this run; there are: {shown}.")
 
 
+def _find_payloads(records: list[Record], number: int, edit: Edit) -> list[int]:
+    """Return where that message stands, last first: where it is received, and where it is taken from what waited before a recording."""
+    taken = [
+        place for place, record in enumerate(records) if record.event == "taken" and _has_value(record) and number_of(record) == number
+    ]
+    try:
+        received = [_find_message(records, number, edit)]
+    except BadEdit:
+        if not taken:
+            raise
+        received = []
+    return sorted([*received, *taken], reverse=True)
+
+
+def _has_value(record: Record) -> bool:
+    return semconv.RECORDING_ENCODING in record.attributes
+
+
+def _without_value(record: Record) -> Record:
+    return record._replace(attributes={key: known for key, known in record.attributes.items() if key not in _OF_VALUE}, body=None)
+
+
 def _find_calls(records: list[Record], name: str, occurrence: int, edit: Edit) -> list[int]:
     calls = [(place, record.attributes.get(semconv.EFFECT_NAME)) for place, record in enumerate(records) if record.event == "effect"]
     found = [place for place, called in calls if called == name]
@@ -125,7 +149,7 @@ def _put(records: list[Record], message: Record, where: Place, edit: Edit) -> No
 
 def _with_value(record: Record, value: object, attributes: Mapping[str, object] | None = None) -> Record:
     kept = {key: known for key, known in record.attributes.items() if key not in _OF_VALUE}
-    if record.event == "message":
+    if record.event in {"message", "taken"}:
         kept[semconv.MESSAGE_TYPE] = type_name(value)
     return record._replace(attributes={**kept, **_GIVEN, **(attributes or {})}, body=Given(value))
 

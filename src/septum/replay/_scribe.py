@@ -6,7 +6,7 @@ import asyncio
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from septum import Hooks, semconv
 from septum.replay._ledger import Run, Runs
@@ -19,14 +19,15 @@ from septum.replay._values import LEVELS, NOTHING_KEPT, Keeper, class_name
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from septum import facts
+    from septum import StateMachine, facts
     from septum._codec import Encoder
     from septum.replay._redaction import Redact
     from septum.replay._values import Kept, Level
 
 Attributes = dict[str, object]
 
-_ENCODING = semconv.RECORDING_ENCODING
+_MOST_WAITING = 1_000
+"""Messages in a mailbox whose numbers are told."""
 
 
 class Scribe(Hooks):
@@ -110,13 +111,10 @@ class Scribe(Hooks):
             attributes[semconv.VERSION] = ours
         if fact.definition.error is not None:
             attributes[semconv.RECORDING_ERROR_STATE] = states[fact.definition.error.name]
+        if run.names.timeouts:
+            attributes[semconv.RECORDING_TIMEOUTS] = run.names.timeouts
         if machine is not None:
-            stack = tuple([states[spec.name] for spec in machine.state_stack])
-            retries = tuple([f"{states[name]} {count}" for name, count in machine.retry_counters.items()])
-            if stack:
-                attributes[semconv.STACK] = stack
-            if retries:
-                attributes[semconv.RECORDING_RETRIES] = retries
+            attributes |= _standing(machine, states, between=fact.resumed)
         kept = NOTHING_KEPT if machine is None or self.level == "metadata" else run.keeper.value("common", machine.common)
         self._note("start", fact, attributes, kept)
 
@@ -317,10 +315,29 @@ class Scribe(Hooks):
         attributes: Attributes = {semconv.STATE_NAME: states[fact.state]}
         if reason is not None:
             attributes[semconv.SNAPSHOT_REASON] = reason
-        stack = () if machine is None else tuple([states[spec.name] for spec in machine.state_stack])
-        if stack:
-            attributes[semconv.STACK] = stack
-        self._note("snapshot", fact, attributes)
+        if machine is not None:
+            attributes |= _standing(machine, states, between=True)
+        kept = NOTHING_KEPT if machine is None or self.level == "metadata" else run.keeper.value("common", machine.common, again=True)
+        self._note("snapshot", fact, attributes, kept)
+
+
+def _standing(machine: StateMachine[Any], states: Mapping[str, str], *, between: bool) -> Attributes:
+    """Return the attributes that tell where *machine* stands; *between*: it is not at its beginning."""
+    found: Attributes = {}
+    stack = tuple([states[spec.name] for spec in machine.state_stack])
+    retries = tuple([f"{states[name]} {count}" for name, count in machine.retry_counters.items()])
+    stage, left, waiting = machine._standing()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - a snapshot would need all to be written
+    if stack:
+        found[semconv.STACK] = stack
+    if retries:
+        found[semconv.RECORDING_RETRIES] = retries
+    if between:
+        found[semconv.RECORDING_STAGE] = stage
+        if left is not None:
+            found[semconv.RECORDING_DEADLINE] = left
+        if len(waiting) <= _MOST_WAITING:
+            found[semconv.RECORDING_MAILBOX] = tuple([str(number) for number in waiting if number])
+    return found
 
 
 @cache

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from septum.replay._virtual import VirtualClock
 
 GAP: Final = "gap"
+START: Final = "start"
 _IN_CALL: Final = frozenset({"effect", "message", "dropped"})
 NOTHING: Final = "nothing"
 
@@ -32,12 +33,13 @@ class Script:
         lost: Where `next` is a gap: the indexes of the first and last record that are missing.
     """
 
-    __slots__ = ("_ahead", "_source", "clock", "last", "lost", "next", "passed")
+    __slots__ = ("_ahead", "_source", "_starts", "clock", "last", "lost", "next", "passed")
 
     def __init__(self, records: Iterable[Record], clock: VirtualClock) -> None:
         self._source: Iterator[Record] = iter(records)
         self._ahead: deque[Record] = deque()
         self.clock = clock
+        self._starts: set[tuple[int, int, int]] = set()
         self.lost = (0, 0)
         self.passed = 0
         self.last = _NO_RECORD
@@ -49,6 +51,8 @@ class Script:
         # By their places, which is quicker: this is done for each record of a recording.
         index = last[1]
         if index and last[0] is not GAP:
+            if last[0] == START:
+                self._starts.add((index, last[2], last[5]))
             self.last = last
             self.passed += 1
             time = last[4] / 1e9
@@ -65,6 +69,9 @@ class Script:
     def _follow(self, last: Record, record: Record) -> Record:
         """Return what comes after *last*: *record* or a later one, or a gap if that is not the next one."""
         while record.index != last.index + 1 and record.event != NOTHING:
+            if record.event == START and (record.index, record.seq, record.wall) not in self._starts:
+                # A machine that was restored counts on from its snapshot, whatever else came after that.
+                return record
             if record.index > last.index:
                 self._ahead.appendleft(record)
                 self.lost = (last.index + 1, record.index - 1)
@@ -85,7 +92,7 @@ class Script:
                 self._ahead.append(more)
             record = self._ahead[place]
             place += 1
-            if record.index > before + 1:
+            if record.index > before + 1 or (record.event == START and record.index != before + 1):
                 return
             if record.index == before + 1:
                 before = record.index
@@ -99,11 +106,11 @@ class Script:
         if record.event == "handler" and semconv.HANDLER_DURATION in record.attributes:
             self.clock.advance(record.at / 1e9 - cast("float", record.attributes[semconv.HANDLER_DURATION]))
 
-    def skip_to(self, event: str) -> bool:
-        """Pass everything up to the next record of that event; False, with everything passed, if there is none."""
-        while self.next.event not in {event, NOTHING}:
+    def skip_to(self, *events: str) -> bool:
+        """Pass everything up to the next record of such an event; False, with everything passed, if there is none."""
+        while self.next.event not in {*events, NOTHING}:
             self.advance()
-        return self.next.event == event
+        return self.next.event in events
 
     def insert(self, *records: Record) -> None:
         """Let *records* come before what is next."""

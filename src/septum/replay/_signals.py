@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DEEPEST: Final = 64
 """How deep a value of an attribute or a body may be nested."""
@@ -14,6 +14,10 @@ _LONGEST: Final = 20  # digits of 64 bits, with a sign
 
 SEPTUM: Final = "septum"
 """What the name of each of our scopes begins with."""
+
+
+build: Final[Callable[[type[Any], tuple[Any, ...]], Any]] = cast("Any", tuple).__new__
+"""Make a named tuple from the whole tuple, in half the time that calling its class takes."""
 
 
 class Span(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from septum import semconv
-from septum.replay._drafts import Seen, message_number, seconds, text, texts, whole
+from septum.replay._drafts import Seen, message_number, seconds, text, texts, timeouts, whole
 from septum.replay._model import Message, RunError
 from septum.replay._recorded import Order
 
@@ -54,7 +54,7 @@ class Tape:
         Raises:
             KeyError, TypeError: It is not what a record is.
         """
-        for following in self.order.put(record):
+        for following in (record,) if self.order.is_due(record) else self.order.put(record):
             self._follow(following)
 
     def finish(self) -> None:
@@ -67,10 +67,10 @@ class Tape:
         self._close(None, None, None, None)
 
     def _follow(self, record: Record) -> None:
+        if self._moves and (record.event != "stack" or record.index != self.last_index + 1):
+            self._stack, self._moves = None, False  # the record of its change is missing
         self._arrive(record)
-        if self._moves and record.event != "stack":
-            self._stack = None  # the record of its change is missing
-        elif not self._moves and record.event == "stack":
+        if not self._moves and record.event == "stack":
             self._close(None, None, None, None)  # the record of the transition is missing
         self._moves = False
         take = getattr(self, f"_take_{record.event}", None)
@@ -115,7 +115,8 @@ class Tape:
         retry, limit = (None, None) if self._retry is None else self._retry
         stack = None if self._stack is None else tuple(self._stack)
         error = self._error if outcome == _ERROR else None
-        seen = Seen(begin[0], state, self._kind, stack, begin[1], end, outcome, target, label, error, retry, limit, None)
+        timeout = self._draft.timeouts.get(state)
+        seen = Seen(begin[0], state, self._kind, stack, begin[1], end, outcome, target, label, error, retry, limit, timeout)
         before = self._draft.recorded.get(self._visit)
         if before is None:
             self._draft.recorded[self._visit] = seen
@@ -132,6 +133,7 @@ class Tape:
         self.resumed = found.get(semconv.RECORDING_RESUMED) is True
         self._stack = list(texts(found, semconv.STACK))
         self._draft.begin(record.wall)
+        self._draft.timeouts |= timeouts(found)
         state = text(found, semconv.STATE_NAME)
         visit = record.visit if self.resumed else record.visit + 1
         if record.index <= self.last_index:

@@ -22,6 +22,8 @@ LEVELS: Final = ("metadata", "inline", "full")
 _HORIZON: Final = 16
 """So many times the limit of a payload is still looked at, for its digest and for the secrets in it."""
 
+_SHARE: Final = 4
+
 
 class Kept(NamedTuple):
     """What is kept of a value: the attributes that tell of it, and its JSON text if there is one."""
@@ -57,9 +59,10 @@ class Keeper:
     Attributes:
         screen: What leaves the run's secrets out.
         used: Bytes of bodies kept so far.
+        repeated: Bytes of them that were kept before, and may be again.
     """
 
-    __slots__ = ("_extra", "_level", "_limits", "_machine", "_rules", "screen", "used")
+    __slots__ = ("_extra", "_level", "_limits", "_machine", "_rules", "repeated", "screen", "used")
 
     def __init__(self, rules: Redaction, level: Level, limits: Limits, extra: Encoder | None, machine: str) -> None:
         self._rules = rules
@@ -68,10 +71,13 @@ class Keeper:
         self._extra = extra
         self._machine = machine
         self.screen = Screen(rules)
-        self.used = 0
+        self.used = self.repeated = 0
 
-    def value(self, kind: str, value: Any, name: str = "") -> Kept:
-        """Return what is kept of *value*, of which *kind* is "message", "common" or "result"; nobody asks at the level "metadata"."""
+    def value(self, kind: str, value: Any, name: str = "", *, again: bool = False) -> Kept:
+        """Return what is kept of *value*, of which *kind* is "message", "common" or "result"; nobody asks at the level "metadata".
+
+        What is kept *again* and again takes a quarter of what a run may hold at most, so that room is left for what comes only once.
+        """
         given = self._rules.ask(kind, self._meta(name), value)
         if given is DROP:
             self.screen.blind = True
@@ -96,12 +102,14 @@ class Keeper:
             attributes[semconv.RECORDING_REDACTED] = True
         size = len(text) if text.isascii() else len(text.encode())
         most = min(self._limits.payload, self._limits.inline if self._level == "inline" else size)
-        if size > most or self.used + size > self._limits.run:
+        if size > most or self.used + size > self._limits.run or (again and (self.repeated + size) * _SHARE > self._limits.run):
             attributes[semconv.RECORDING_ENCODING] = semconv.RecordingEncoding.DIGEST
             attributes[semconv.RECORDING_SIZE] = size
             attributes[semconv.RECORDING_DIGEST] = digest(text)
             return Kept(attributes)
         self.used += size
+        if again:
+            self.repeated += size
         attributes[semconv.RECORDING_ENCODING] = semconv.RecordingEncoding.REPR if refused else semconv.RecordingEncoding.JSON
         return Kept(attributes, text)
 

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from septum import semconv
-from septum.replay._drafts import Draft, Seen, build
+from septum.replay._drafts import Draft, Seen, seconds
 from septum.replay._model import Gap, Message, Run, RunError, Step
+from septum.replay._signals import build
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -171,9 +172,8 @@ def _told(draft: Draft, definition: Mapping[str, object] | None) -> dict[int, Se
             start = end or 0
         retry, limit = draft.retries.get(number - 1, (None, None))[:2] if kind == semconv.TransitionKind.RETRY else (0, None)
         fired = draft.fired.get(number)
-        found[number] = Seen(
-            0, state, kind, stack, start, end, outcome, target, label, None, retry if kind else None, limit, fired and fired[1]
-        )
+        timeout = _timeout(definition, state) if fired is None else fired[1]
+        found[number] = Seen(0, state, kind, stack, start, end, outcome, target, label, None, retry if kind else None, limit, timeout)
     return found
 
 
@@ -208,6 +208,15 @@ def _pushes(definition: Mapping[str, object] | None) -> Iterator[tuple[str, list
             yield str(state["name"]), [(edge["label"], [str(target) for target in edge["targets"]]) for edge in pushes]
     except (AttributeError, KeyError, TypeError):
         return
+
+
+def _timeout(definition: Mapping[str, object] | None, state: str) -> float | None:
+    """Return the seconds that a state has in a definition; None where they are not known."""
+    try:
+        found = [each for each in cast("Any", definition or {}).get("states", ()) if _is_same(str(each["name"]), state)]
+        return seconds(found[0], "timeout") if len(found) == 1 and found[0]["timeout"] is not None else None
+    except (AttributeError, KeyError, TypeError):
+        return None
 
 
 def _is_same(full: str, short: str) -> bool:

@@ -149,7 +149,7 @@ def what_if(
         patience=patience,
     )
     read = [parse_edit(edit) if isinstance(edit, str) else edit for edit in edits]
-    return apart(lambda: _Rehearsal(list(records_of(run)), read, setting).find_out())
+    return apart(lambda: _Rehearsal(records_of(run).all(), read, setting).find_out())
 
 
 class _Rehearsal:
@@ -214,11 +214,12 @@ class _Rehearsal:
     def _lead(self, actor: Actor, loop: VirtualLoop, until: int | None, walk: Walk | None = None) -> tuple[int, Divergence | None]:
         script = Script(self._revised, self._clock)
         judge = Judge(script, self._payloads)
+        judge.is_edited = True
         actor.attach(judge)
         if walk is not None:
             actor.attach(walk)
         judge.take(actor)
-        player = Player(script, judge, actor, patience=self._setting.patience)
+        player = Player(script, judge, actor, patience=self._setting.patience, given=self._given)
         timed = {edit.state for edit in self._edits if isinstance(edit, SetTimeout)}
         player.pauses = lambda: (until is not None and script.passed >= until) or self._is_affected(script, actor, timed)
         try:
