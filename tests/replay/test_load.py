@@ -116,6 +116,21 @@ def test_recording_of_every_version_is_read(path: Path) -> None:
     assert [message.reason or message.type for message in run.messages] == ["str"] * 4
 
 
+@pytest.mark.parametrize("name", ["everything-v1.jsonl", "everything-v1-bodies.jsonl"])
+def test_recording_of_everything_that_can_happen_is_read(name: str) -> None:
+    """Two machines at each level: every record is there, with its body from level "inline" on, alone or in a batch."""
+    found = load(FIXTURES / name)
+
+    assert [(run.machine_id, run.outcome, run.complete, run.gaps, len(run.steps)) for run in found] == [
+        (f"{machine}-{level}", outcome, True, (), steps)
+        for level in ("metadata", "inline", "full")
+        for machine, outcome, steps in (("clerk", "completed", 7), ("ping", "stopped", 101))
+    ]
+    assert [(len(list(run.records)), sum(record.body is not None for record in run.records)) for run in found] == [
+        (60, 0), (204, 0), (60, 16), (204, 2), (60, 16), (204, 2),
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FORMS)
 @pytest.mark.parametrize("trace_scope", SCOPES)
