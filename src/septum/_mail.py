@@ -165,7 +165,8 @@ class Mail(Teller[T]):
         number = 0
         if watch is not None:
             number = watch.number + 1
-            item = Envelope(message, headers, watch.now(), number)
+            now = watch.now
+            item = Envelope(message, headers, now(), number)
             if message.__class__ in PLAIN and (depth := box.put_wrapped(item)):
                 self._tell_queued(watch, message, Priority.MESSAGE, depth, headers)
                 if mode & BLOCKED:

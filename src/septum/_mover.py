@@ -45,21 +45,24 @@ class Mover(Mail[T]):
                 if audience.passed:
                     return await self._call_to_pass(watch, node)
                 watch.seq += 2
+            # A call of what a slot holds is looked up as a method first; a local one is not.
+            on_state = node.on_state
             if node.is_async and node.timeout is None:
-                return await node.on_state(self)
-            return await self._limited(node.on_state(self), limited=True)
+                return await on_state(self)
+            return await self._limited(on_state(self), limited=True)
         return await self._call("on_state", node, node.on_state, limited=True)
 
     async def _call_to_pass(self, watch: Watch, node: Node) -> Any:
         """Call `on_state` for observers who hear of plain steps in one tuple, which `_pass` tells them, and of this call otherwise."""
         audience = watch.audience
         watch.seq += 1
-        began = watch.now()
+        now, on_state = watch.now, node.on_state
+        began = now()
         try:
             if node.is_async and node.timeout is None:
-                answer = await node.on_state(self)
+                answer = await on_state(self)
             else:
-                answer = await self._limited(node.on_state(self), limited=True)
+                answer = await self._limited(on_state(self), limited=True)
         except BaseException as error:
             self._tell_finished(watch, audience, node, began, None, error)
             raise
@@ -261,7 +264,9 @@ class Mover(Mail[T]):
         _, target, seconds, label, place = quick
         seq = watch.seq
         watch.seq = seq + 3
-        now = watch.now()
+        # Read first and called then: what a slot holds is not looked for among the methods so.
+        read = watch.now
+        now = read()
         visits = self._visits
         visit = visits - watch.before
         wall = 0
@@ -269,7 +274,8 @@ class Mover(Mail[T]):
             step = (watch.origin, seq + 3, visit, now, self._plan.graph.plain[place], now - watch.visit_at)
             watch.tell(audience.passed, step)
         else:
-            wall = watch.wall_ns()
+            read_wall = watch.wall_ns
+            wall = read_wall()
             if audience.visit_ended:
                 ended = (watch.origin, seq + 1, visit, now, wall, node.name, "transition", now - watch.visit_at, None)
                 over = build(facts.VisitEnded, ended)

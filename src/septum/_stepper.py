@@ -180,10 +180,11 @@ class Stepper(Mover[T]):
         try:
             for steps in range(1, most + 1):  # noqa: B007 - returned
                 watch.seq += 2
+                on_state = node.on_state
                 if node.speed <= ASYNC:
-                    answer = await node.on_state(self)
+                    answer = await on_state(self)
                 else:
-                    answer = await self._limited(node.on_state(self), limited=True)
+                    answer = await self._limited(on_state(self), limited=True)
                 quick = node.quick
                 if answer is not quick[0] or node.terminal or self._mode != WATCHED:
                     await self._finish(node, answer)
@@ -208,11 +209,12 @@ class Stepper(Mover[T]):
         node = self._node
         try:
             for steps in range(1, most + 1):  # noqa: B007 - returned
+                on_state = node.on_state
                 if node.speed <= ASYNC:
-                    answer = await node.on_state(self)
+                    answer = await on_state(self)
                     label, target, seconds, _, place = node.quick
                 else:
-                    answer = await self._limited(node.on_state(self), limited=True)
+                    answer = await self._limited(on_state(self), limited=True)
                     label, target, seconds, _, place = NO_EDGE if node.terminal else node.quick
                 if answer is not label or self._mode != WATCHED:
                     began = self._skip_facts(watch, began)
@@ -254,10 +256,11 @@ class Stepper(Mover[T]):
                 # The number of the fact that the handler started; handlers may tell more of their own.
                 watch.seq += 1
                 try:
+                    on_state = node.on_state
                     if node.speed <= ASYNC:
-                        answer = await node.on_state(self)
+                        answer = await on_state(self)
                     else:
-                        answer = await self._limited(node.on_state(self), limited=True)
+                        answer = await self._limited(on_state(self), limited=True)
                 except BaseException as error:
                     self._tell_finished(watch, audience, node, began, None, error)
                     raise
